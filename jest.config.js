@@ -1,0 +1,17 @@
+/** The default suite: everything that runs in under ten minutes on two cores. */
+module.exports = {
+  rootDir: __dirname,
+  testMatch: ["<rootDir>/test/**/*.test.ts", "<rootDir>/examples/**/*.test.ts"],
+  testPathIgnorePatterns: ["/node_modules/", "/dist/", "\\.slow\\.test\\.ts$"],
+  modulePathIgnorePatterns: ["<rootDir>/dist/", "cdktf.out"],
+  transform: {
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
+    ],
+  },
+  moduleNameMapper: { "^spillway$": "<rootDir>/lib/index.ts", "^spillway/(.*)$": "<rootDir>/lib/$1" },
+  globalSetup: "<rootDir>/test/support/global-setup.cjs",
+  maxWorkers: 2,
+  testTimeout: 30_000,
+};

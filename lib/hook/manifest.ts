@@ -1,0 +1,68 @@
+/**
+ * What the hook must know of a burst. The `Burst` construct writes it into the synthesised stack, under the root comment key that
+ * Terraform ignores (`cdk.tf.json`: `"//".spillway.bursts.NAME`); users of plain HCL write the same as `spillway.json`
+ * (`{ "bursts": { NAME: … } }`).
+ */
+export interface BurstManifest {
+  readonly version: 1;
+  /** The burst's name. */
+  readonly name: string;
+  /** The Terraform variable that holds its {@link DesiredParameters}. */
+  readonly variable: string;
+  /** The variable file, relative to the directory of `cdktf.json` (or of `spillway.json`). */
+  readonly parametersFile: string;
+  readonly onPrem: BurstSide;
+  readonly cloud: BurstSide;
+  readonly sites: Readonly<Record<string, SiteEndpoint>>;
+  readonly record: { readonly name: string; readonly ttlSeconds: number; readonly nameServerSite: string };
+  /** Addresses of the burst's own resources, without index. The hook refuses a plan that touches any other. */
+  readonly addresses: {
+    readonly replica: string;
+    readonly pool: string;
+    readonly gate: string;
+    readonly record: string;
+  };
+  readonly policy: BurstPolicy;
+}
+
+export interface BurstSide {
+  readonly site: string;
+  readonly pool: string;
+  /** Requests per second one member carries at a good latency. */
+  readonly memberCapacityRps: number;
+  readonly members: number;
+}
+
+/** How an agent is reached. The token itself is never here. */
+export interface SiteEndpoint {
+  /** `http://127.0.0.1:7501`, `https://agent.cloud.example:7501`. */
+  readonly endpoint: string;
+  /** A file that holds the token. Relative paths: from the directory of `cdktf.json`. */
+  readonly tokenFile?: string;
+  /** An environment variable that holds the token. @default SPILLWAY_TOKEN_<SITE>, then SPILLWAY_TOKEN */
+  readonly tokenEnv?: string;
+  /** PEM file of the authority that signed the agent's certificate. @default - the system's */
+  readonly caFile?: string;
+}
+
+/** When to go out and when to come home. Utilisation is demand over the capacity of the on-premises members that are up. */
+export interface BurstPolicy {
+  /** Burst when utilisation, forecast over the lead time, is above it. @default 0.8 */
+  readonly burstAbove: number;
+  /** Come home when all demand would load the on-premises pool less than that. Must be below `burstAbove`. @default 0.5 */
+  readonly homeBelow: number;
+  /** Observations in a row that must agree before going out. @default 3 */
+  readonly confirmations: number;
+  /** Demand must stay below `homeBelow` for so long. @default 300000 */
+  readonly homeAfterMs: number;
+  /** Stay burst at least so long. @default 300000 */
+  readonly minimumStayMs: number;
+  /** Load the on-premises pool is planned for during a burst. @default 0.7 */
+  readonly targetUtilisation: number;
+  readonly minCloudMembers: number;
+  readonly maxCloudMembers: number;
+  /** Expected time from launch to available. @default 30000 */
+  readonly launchEstimateMs: number;
+  /** Between two observations. @default 1000 */
+  readonly intervalMs: number;
+}

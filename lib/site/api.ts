@@ -1,0 +1,293 @@
+/**
+ * The site agent's HTTP API, as types. `openapi.yaml` beside this file says the same for other languages, and a test holds the
+ * two together. All times are milliseconds (durations) or milliseconds since 1970 (`…At`).
+ *
+ * Every request but `GET /v1/health` carries `Authorization: Bearer TOKEN`. Every answer is JSON. An answer with a status of 400
+ * or more is an {@link ApiProblem}.
+ *
+ * | method and path                       | body            | answer |
+ * |---------------------------------------|-----------------|--------|
+ * | GET    /v1/health                     |                 | {@link Health} |
+ * | GET    /v1/context                    |                 | {@link SiteContext} |
+ * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
+ * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
+ * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |
+ * | POST   /v1/images/{digest}/offer      | image index (binary, lib/image) | {@link OfferAnswer} |
+ * | PUT    /v1/images/{digest}/segments/{id} | segment (binary, lib/image) | {@link SegmentAnswer}; idempotent |
+ * | POST   /v1/images/{digest}/complete   |                 | {@link ImageStatus}; 409 incomplete, 422 corrupt |
+ * | POST   /v1/images/{digest}/estimate   | image index (binary) | {@link TransferEstimate} |
+ * | DELETE /v1/images/{digest}            |                 | 204; 409 while a pool uses it |
+ * | PUT    /v1/pools/{name}               | {@link PoolSpec} | {@link PoolStatus}; 202, the agent reconciles |
+ * | GET    /v1/pools/{name}               |                 | {@link PoolStatus}; 404 |
+ * | DELETE /v1/pools/{name}?owner=        |                 | {@link PoolStatus} 202: drains each member, then ends it; GET until 404 |
+ * | POST   /v1/pools/{name}/retry         |                 | {@link PoolStatus}: a failed pool's members are launched anew |
+ * | POST   /v1/pools/{name}/fail          | `{ reason }`    | {@link PoolStatus}: marks the pool for a new try |
+ * | PUT    /v1/pools/{name}/gate          | {@link GateSpec} | {@link PoolStatus}: notes who admitted the pool |
+ * | POST   /v1/pools/{name}/quiesce       | {@link QuiesceSpec} | {@link PoolTraffic} |
+ * | GET    /v1/pools/{name}/traffic       |                 | {@link PoolTraffic} |
+ * | PUT    /v1/records/{name}             | {@link RecordSpec} | {@link RecordStatus} |
+ * | GET    /v1/records/{name}             |                 | {@link RecordStatus}; 404 |
+ * | DELETE /v1/records/{name}?owner=      |                 | 204 |
+ */
+
+/** The version in every path. */
+export const API_VERSION = "v1";
+
+/** An answer that says no: the same three parts as every Spillway error, and a code for programs. */
+export interface ApiProblem {
+  readonly code:
+    | "unauthorized"
+    | "not-found"
+    | "invalid"
+    | "owned-by-another"
+    | "image-missing"
+    | "image-incomplete"
+    | "image-corrupt"
+    | "image-in-use"
+    | "port-taken"
+    | "no-name-server"
+    | "disk-full"
+    | "too-large"
+    | "internal";
+  readonly place: string;
+  readonly problem: string;
+  readonly mend: string;
+  readonly attribute?: readonly (string | number)[];
+}
+
+export interface Health {
+  readonly site: string;
+  /** The agent's own version. */
+  readonly version: string;
+  readonly uptimeMs: number;
+}
+
+// ---------------------------------------------------------------- images
+
+export interface ImageStatus {
+  /** `sha256:` and 64 hex digits, of the whole image. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** True only once every byte is here and the digest was verified. */
+  readonly complete: boolean;
+  /** Bytes of the image that are here already, of `sizeBytes`. */
+  readonly presentBytes: number;
+  readonly completedAt?: number;
+  /** Pools launched from it. */
+  readonly usedBy: readonly string[];
+}
+
+/** What a site answers to an image's index. */
+export interface OfferAnswer {
+  /** Positions, in the index, of the chunks this site does not hold, as runs `[first, count]`. */
+  readonly missing: readonly (readonly [number, number])[];
+  readonly status: ImageStatus;
+}
+
+export interface SegmentAnswer {
+  /** Bytes of the image that are here now. */
+  readonly presentBytes: number;
+}
+
+/**
+ * What a transfer would take. Pinned by the site for one state of the replica (`presentBytes` of its own segments), so that
+ * Terraform's two plans of one apply agree.
+ */
+export interface TransferEstimate {
+  readonly totalBytes: number;
+  /** Bytes of the image that the site holds already, in any image. */
+  readonly presentBytes: number;
+  /** Image bytes to send, before compression. */
+  readonly sendBytes: number;
+  /** Milliseconds at the rate measured last on this link, or the assumed one. */
+  readonly etaMs: number;
+  /** The rate used, bits per second. */
+  readonly rateBps: number;
+  readonly rateIs: "measured" | "assumed";
+}
+
+// ---------------------------------------------------------------- pools
+
+/** How a member's (or a site's) health is judged. */
+export interface MonitorSpec {
+  /** `http`: GET `path` and compare the status. `tcp`: a connection is enough. */
+  readonly type: "http" | "tcp";
+  readonly path: string;
+  readonly expectStatus: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Good answers in a row that make it up. */
+  readonly rise: number;
+  /** Bad answers in a row that make it down. */
+  readonly fall: number;
+}
+
+/** What a pool should be. PUT is idempotent: the same owner may send it again, another is refused. */
+export interface PoolSpec {
+  /** Who declared it (a stack and a construct path). A pool of another owner is never taken over. */
+  readonly owner: string;
+  /** Digest of an image that this site holds complete. */
+  readonly image: string;
+  readonly members: number;
+  /** Where the local balancer listens for this pool. */
+  readonly listen: { readonly address: string; readonly port: number; readonly mode: "http" | "tcp" };
+  readonly monitor: MonitorSpec;
+  /** `cookie`: a user stays with a member while it is up and not draining. */
+  readonly affinity: "none" | "cookie";
+  /** Concurrent requests a member takes; more wait in the balancer's queue. 0: no limit. */
+  readonly maxConnections: number;
+  /** A user who sent nothing for so long is no longer a session. */
+  readonly sessionIdleMs: number;
+  /** Environment of each member. Not for secrets: it is kept in state. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** A member gets so long to become up after its launch. */
+  readonly launchTimeoutMs: number;
+  /** A leaving member gets so long to lose its last session before it is ended all the same. */
+  readonly drainTimeoutMs: number;
+}
+
+export type MemberState = "launching" | "up" | "down" | "draining" | "failed";
+
+export interface MemberStatus {
+  readonly id: string;
+  readonly image: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: MemberState;
+  /** Requests (http) or connections (tcp) being served now. */
+  readonly inFlight: number;
+  readonly sessions: number;
+  readonly launchedAt: number;
+  /** The last thing that went wrong, for a person. */
+  readonly problem?: string;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly site: string;
+  readonly spec: PoolSpec;
+  /**
+   * `reconciling`: members are being launched, replaced or drained. `ready`: what was asked for is running (whether it is *up* is
+   * said by each member). `failed`: marked for a new try. `leaving`: being taken down.
+   */
+  readonly phase: "reconciling" | "ready" | "failed" | "leaving";
+  readonly problem?: string;
+  readonly members: readonly MemberStatus[];
+  readonly gate?: GateSpec;
+  readonly quiesce: QuiesceSpec;
+}
+
+export interface GateSpec {
+  /** One per gate resource; a gate that is no longer the pool's present one lets its destroy pass. */
+  readonly generation: string;
+  readonly admittedAt: number;
+}
+
+/**
+ * How users who keep a connection are moved. `share` of the kept-alive connections (chosen by a stable hash, so that no user is
+ * bounced twice) get `Connection: close` with their next answer; idle ones are closed after `idleCloseMs`.
+ */
+export interface QuiesceSpec {
+  /** 0: nobody; 1: everybody. */
+  readonly share: number;
+  /** How long it holds; 0: until changed. */
+  readonly forMs: number;
+  readonly idleCloseMs: number;
+}
+
+/** Who is at a pool now, seen at its balancer. Monitors and the agent's own probes are not counted. */
+export interface PoolTraffic {
+  readonly openConnections: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  /** Users: open connections, and affinity cookies seen within `sessionIdleMs` on no open connection. */
+  readonly sessions: number;
+  /** Milliseconds since the last request, connection or open connection; large if there never was one. */
+  readonly quietMs: number;
+  readonly requestsTotal: number;
+  /** Answers 5xx made by the balancer itself (no member, member died). */
+  readonly failedTotal: number;
+  /** Mean of the last 2 s. */
+  readonly requestsPerSecond: number;
+  /** Of the last 2 s; 0 when there was no request. */
+  readonly latencyMs: { readonly p50: number; readonly p95: number };
+  readonly membersUp: number;
+  readonly members: number;
+}
+
+// ---------------------------------------------------------------- records
+
+export interface RecordAnswer {
+  readonly site: string;
+  /** An IPv4 address (A), an IPv6 address (AAAA) or a host name (CNAME). One type in one weighted set. */
+  readonly address: string;
+  /** 1 to 100. A site that is out of service is left out, never 0. */
+  readonly weight: number;
+}
+
+export interface RecordSpec {
+  readonly owner: string;
+  readonly ttlSeconds: number;
+  /** At least one; weights add up to 100. */
+  readonly answers: readonly RecordAnswer[];
+}
+
+export interface RecordStatus {
+  readonly name: string;
+  readonly spec: RecordSpec;
+  /** When an answer of the previous set last left the name server, or could be cached. */
+  readonly changedAt: number;
+  /** Grows with every change. */
+  readonly serial: number;
+}
+
+// ---------------------------------------------------------------- context and events
+
+export interface PoolContext {
+  readonly name: string;
+  readonly phase: PoolStatus["phase"];
+  readonly traffic: PoolTraffic;
+}
+
+export interface SiteContext {
+  readonly site: string;
+  readonly at: number;
+  readonly pools: readonly PoolContext[];
+  readonly images: readonly ImageStatus[];
+  readonly link: { readonly rateBps: number; readonly rateIs: "measured" | "assumed" };
+  readonly records: readonly RecordStatus[];
+  /** Where the name server answers, `address:port`, if this site has one. */
+  readonly nameServer?: string;
+}
+
+/** Something the site did. Kept across restarts (the last 10,000). */
+export interface SiteEvent {
+  readonly seq: number;
+  readonly at: number;
+  readonly kind:
+    | "image-complete"
+    | "image-deleted"
+    | "member-launched"
+    | "member-up"
+    | "member-down"
+    | "member-draining"
+    | "member-ended"
+    | "member-adopted"
+    | "pool-created"
+    | "pool-changed"
+    | "pool-failed"
+    | "pool-gone"
+    | "gate-opened"
+    | "quiesce-changed"
+    | "record-changed"
+    | "record-removed"
+    | "agent-started";
+  readonly subject: string;
+  readonly detail: string;
+}
+
+export interface SiteEvents {
+  readonly events: readonly SiteEvent[];
+  /** Ask again with `after=` this. */
+  readonly last: number;
+}

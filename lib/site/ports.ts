@@ -1,0 +1,103 @@
+import type { MonitorSpec, PoolSpec, PoolTraffic, QuiesceSpec, RecordSpec, RecordStatus } from "./api";
+
+/**
+ * What a site agent runs on. `lib` knows only these interfaces; `providers/*` implement them. Everything behind them is a process
+ * of its own that outlives the agent: an agent that is killed takes no member, no balancer and no name server with it.
+ */
+export interface SitePorts {
+  readonly launcher: Launcher;
+  readonly balancer: Balancer;
+  /** Only at a site that answers for the global name. */
+  readonly nameServer?: NameServer;
+}
+
+/** A running member, as it must be remembered across a restart of the agent. JSON. */
+export interface MemberHandle {
+  readonly id: string;
+  /** The launcher's own notes (a process id and its start time, a VM's name). JSON. */
+  readonly notes: Readonly<Record<string, unknown>>;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface LaunchRequest {
+  readonly id: string;
+  readonly pool: string;
+  readonly site: string;
+  readonly digest: string;
+  /** The complete image, in the site's image store. */
+  readonly imagePath: string;
+  readonly address: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Starts and ends members from an image. */
+export interface Launcher {
+  /** Idempotent in `request.id`: a member of that id that runs already is returned. */
+  launch(request: LaunchRequest, signal: AbortSignal): Promise<MemberHandle>;
+  /** Is it still the same running member (not another process that got its id)? */
+  isRunning(handle: MemberHandle): Promise<boolean>;
+  /** Ends it: politely, then firmly. Idempotent. */
+  end(handle: MemberHandle, graceMs: number): Promise<void>;
+  /** The last words of a member that died, if they were kept. */
+  lastWords(handle: MemberHandle): Promise<string>;
+}
+
+export interface BalancerMember {
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  /** `draining`: takes no new user; its present ones stay. */
+  readonly draining: boolean;
+}
+
+/** What the balancer should do for one pool: a desired state, sent whole. */
+export interface BalancerPool {
+  readonly name: string;
+  readonly listen: PoolSpec["listen"];
+  readonly monitor: MonitorSpec;
+  readonly affinity: PoolSpec["affinity"];
+  readonly maxConnections: number;
+  readonly sessionIdleMs: number;
+  readonly members: readonly BalancerMember[];
+  readonly quiesce: QuiesceSpec;
+}
+
+export interface BalancerMemberView {
+  readonly id: string;
+  readonly up: boolean;
+  readonly inFlight: number;
+  readonly sessions: number;
+  readonly lastProblem?: string;
+}
+
+export interface BalancerPoolView {
+  readonly traffic: PoolTraffic;
+  readonly members: readonly BalancerMemberView[];
+}
+
+/** The local balancer of a site. */
+export interface Balancer {
+  /** Starts it, or adopts the one that runs already with its pools and users. */
+  start(): Promise<void>;
+  /** Makes the pool so, new or changed. @throws SpillwayError with code `port-taken` in its cause when it cannot listen */
+  put(pool: BalancerPool): Promise<void>;
+  /** Undefined when it holds no such pool. */
+  view(pool: string): Promise<BalancerPoolView | undefined>;
+  remove(pool: string): Promise<void>;
+  /** Ends the balancer itself (the lab's clean-up; an agent's stop does not). */
+  stop(): Promise<void>;
+}
+
+/** The authoritative server of the global name. */
+export interface NameServer {
+  /** Starts it, or adopts the one that runs already. */
+  start(): Promise<void>;
+  /** `address:port` it answers on, UDP and TCP. */
+  readonly endpoint: string;
+  put(name: string, spec: RecordSpec): Promise<RecordStatus>;
+  get(name: string): Promise<RecordStatus | undefined>;
+  list(): Promise<readonly RecordStatus[]>;
+  remove(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
