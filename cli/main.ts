@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { EXIT, printError } from "./output";
+import { VERSION } from "./version";
+
+/**
+ * Each command's module is loaded only when it runs, so that `spillway --help` and the agent start without what the others need.
+ * Commands return an exit code.
+ */
+type Run<T> = (options: T) => Promise<number>;
+
+const program = new Command("spillway")
+  .description("Cloud bursting as code: out with one terraform apply, home again with one.")
+  .version(VERSION)
+  .showHelpAfterError("(run with --help to see what it takes)")
+  .addHelpText(
+    "after",
+    `
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (the error says where, what and how to mend it), ${EXIT.usage} wrong usage, ${EXIT.interrupted} stopped by Ctrl-C.
+Every command takes --json: one JSON object on stdout, messages on stderr.`,
+  );
+
+function action<T extends { json?: boolean }>(load: () => Promise<{ run: Run<T> }>) {
+  return async (options: T) => {
+    try {
+      process.exitCode = await (await load()).run(options);
+    } catch (error) {
+      process.exitCode = printError(error, options.json === true);
+    }
+  };
+}
+
+const wholeNumber = (text: string): number => {
+  if (!/^\d+$/.test(text))
+    throw new CommanderError(EXIT.usage, "usage", `a whole number is wanted, got "${text}"`);
+  return Number(text);
+};
+
+program
+  .command("lab")
+  .description("Run two sites, a WAN link and a name server on this machine, unprivileged, until Ctrl-C")
+  .option("--dir <dir>", "where the lab keeps its state", ".spillway")
+  .option("--link-mbps <n>", "rate of the link between the sites, Mbit/s", wholeNumber, 100)
+  .option("--link-delay-ms <n>", "one-way delay of that link", wholeNumber, 10)
+  .option("--port <n>", "port at which both sites serve the application (default: a free one)", wholeNumber)
+  .option("--down", "end what a lab left running, and go")
+  .option("--json", "one JSON object when the lab is up")
+  .action(action(() => import("./commands/lab")));
+
+program
+  .command("demo")
+  .description("Watch one declared burst happen: out and home again, by terraform apply")
+  .option("--seconds <n>", "length of the replayed demand", wholeNumber)
+  .option("--report <file>", "where the report goes", "spillway-report.html")
+  .option("--image-mb <n>", "size of the machine image", wholeNumber, 48)
+  .option("--keep", "keep the lab's directory, with its logs")
+  .option("--json", "one JSON object, last")
+  .action(action(() => import("./commands/demo")));
+
+program
+  .command("agent")
+  .description("Run a site's agent: members, local balancer, health, sessions, images")
+  .requiredOption("--site <name>", "the site's name, as the stack calls it")
+  .requiredOption("--state <dir>", "where it keeps its state; survives restarts")
+  .requiredOption("--token-file <file>", "file that holds the bearer token (at least 16 characters)")
+  .option("--listen <host:port>", "address of its API; TLS is required off loopback", "127.0.0.1:7501")
+  .option("--tls-cert <file>", "certificate (PEM)")
+  .option("--tls-key <file>", "its private key (PEM)")
+  .option("--address <ip>", "address its members listen on", "127.0.0.1")
+  .option("--name-server <host:port>", "answer for the global name here, UDP and TCP")
+  .option("--json", "log as JSON lines")
+  .action(action(() => import("./commands/agent")));
+
+program
+  .command("run")
+  .description("Run the hook: watch demand, flip the parameters, apply")
+  .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
+  .option("--burst <name>", "which burst (default: the only one)")
+  .option("--propose", "commit each flip on a branch for a pull request, apply nothing")
+  .option("--once", "one round: observe, decide and, if need be, apply")
+  .option("--json", "events as JSON lines")
+  .action(action(() => import("./commands/run")));
+
+program
+  .command("status")
+  .description("What each site, pool, record and the hook is doing now, and what it waits for")
+  .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
+  .option("--watch", "again every second until Ctrl-C")
+  .option("--json", "one JSON object")
+  .action(action(() => import("./commands/status")));
+
+program
+  .command("doctor")
+  .description("Say what is missing here, and how to get it")
+  .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
+  .option("--json", "one JSON object")
+  .action(action(() => import("./commands/doctor")));
+
+program
+  .command("init")
+  .description("Scaffold a project that synthesises and plans at once")
+  .argument("[name]", "the burst's name", "shop")
+  .option("--dir <dir>", "where (default: a folder of that name)")
+  .option("--json", "one JSON object")
+  .action((name: string, options: { dir?: string; json?: boolean }) =>
+    action<{ name: string; dir?: string; json?: boolean }>(() => import("./commands/init"))({
+      ...options,
+      name,
+    }),
+  );
+
+program.exitOverride();
+program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return;
+  }
+  process.exitCode = printError(error, false);
+});
