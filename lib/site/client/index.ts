@@ -1,0 +1,4 @@
+export { SiteClient } from "./site-client";
+export { SiteDirectory } from "./site-directory";
+export { SiteError, type SiteErrorCode } from "./errors";
+export type { CallOptions, TransportOptions } from "./transport";

@@ -1,0 +1,294 @@
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import { isIP } from "node:net";
+import { performance } from "node:perf_hooks";
+import type { SiteEndpoint } from "../../hook/manifest";
+import { AbortedError, SpillwayError, messageOf } from "../../errors";
+import { sleep } from "../../wait";
+import type { ApiProblem } from "../api";
+import {
+  SiteError,
+  agentDown,
+  agentSlow,
+  badEndpoint,
+  notAnAgent,
+  tokenInTheClear,
+  wrongToken,
+} from "./errors";
+import { findToken, type FoundToken } from "./token";
+
+/** How one call behaves. */
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** One try gets so long. @default 10000; segments 120000 */
+  readonly timeoutMs?: number;
+  /** Tries are repeated for so long while the agent is away (being restarted). 0: one try. @default 15000 */
+  readonly retryBudgetMs?: number;
+}
+
+/** How a client behaves by default. */
+export interface TransportOptions {
+  readonly timeoutMs?: number;
+  readonly retryBudgetMs?: number;
+}
+
+/** One request, as the transport takes it. */
+export interface Call extends CallOptions {
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  readonly path: string;
+  readonly json?: unknown;
+  readonly bytes?: Uint8Array;
+  /** False for what anyone may ask. @default true */
+  readonly withToken?: boolean;
+}
+
+/** Answers above this are not an agent's. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const AWAY = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "EAI_AGAIN", "ECONNABORTED"]);
+const UNREACHABLE = new Set([
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EADDRNOTAVAIL",
+  "EHOSTDOWN",
+]);
+
+interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+/** Failures of one try, before they are told as errors. */
+class TryFailed extends Error {
+  constructor(
+    readonly kind: "away" | "timeout" | "not-an-agent" | "unreachable",
+    message: string,
+    readonly connected: boolean,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * HTTP to one agent: bearer token, kept-alive connections, a timeout for each try, and tries repeated with back-off while the
+ * agent is away. Every request of the site API is idempotent, so each may be repeated.
+ */
+export class Transport {
+  private readonly url: URL;
+  private agent: http.Agent | undefined;
+
+  /** @throws SiteError for an endpoint that is no address, or that would send the token in the clear */
+  constructor(
+    readonly site: string,
+    private readonly endpoint: SiteEndpoint,
+    private readonly options: TransportOptions = {},
+  ) {
+    this.url = parseEndpoint(site, endpoint.endpoint);
+  }
+
+  /** @returns the parsed answer; undefined for 204, and for 404 with code `not-found` */
+  async call<T>(call: Call): Promise<T | undefined> {
+    const answer = await this.repeat(call);
+    if (answer.status === 204) return undefined;
+    const value = this.parse(answer);
+    if (answer.status < 400) return value as T;
+    const problem = asProblem(value);
+    if (!problem) {
+      throw notAnAgent(
+        this.site,
+        this.endpoint.endpoint,
+        `${call.method} ${call.path} got status ${answer.status}`,
+      );
+    }
+    if (answer.status === 404 && problem.code === "not-found") return undefined;
+    throw new SiteError(problem.code, {
+      place: `site ${this.site}, ${problem.place}`,
+      problem: problem.problem,
+      mend: problem.mend,
+      attribute: problem.attribute,
+    });
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.agent?.destroy();
+    this.agent = undefined;
+  }
+
+  private async repeat(call: Call): Promise<Answer> {
+    const budgetMs = call.retryBudgetMs ?? this.options.retryBudgetMs ?? 15_000;
+    const started = performance.now();
+    for (let attempt = 0; ; attempt++) {
+      let failure: SpillwayError;
+      try {
+        const token = call.withToken === false ? undefined : await findToken(this.site, this.endpoint);
+        const answer = await this.once(call, token);
+        if (answer.status === 401)
+          throw wrongToken(this.site, this.endpoint.endpoint, token?.source ?? "nowhere");
+        if (answer.status < 502 || answer.status > 504) return answer;
+        failure = this.down(`it answers with status ${answer.status}`, started);
+      } catch (error) {
+        if (!(error instanceof TryFailed)) throw error;
+        failure = this.tell(call, error, started);
+        // A try that timed out after the connection stood may be work in progress: more of it would make a slow agent slower.
+        if (error.kind !== "away") throw failure;
+      }
+      const pauseMs = Math.min(100 * 1.6 ** attempt, 1_000) * (0.75 + Math.random() / 2);
+      if (performance.now() - started + pauseMs > budgetMs) throw failure;
+      await sleep(pauseMs, call.signal);
+    }
+  }
+
+  private tell(call: Call, failed: TryFailed, started: number): SpillwayError {
+    const { endpoint } = this.endpoint;
+    const request = `${call.method} ${call.path.split("?")[0]}`;
+    if (failed.kind === "timeout" && failed.connected) {
+      return agentSlow(this.site, endpoint, request, this.timeoutOf(call));
+    }
+    if (failed.kind === "not-an-agent") return notAnAgent(this.site, endpoint, failed.message, failed);
+    return this.down(failed.message, started, failed);
+  }
+
+  private down(why: string, started: number, cause?: unknown): SiteError {
+    return agentDown(this.site, this.endpoint.endpoint, why, performance.now() - started, cause);
+  }
+
+  private timeoutOf(call: Call): number {
+    return call.timeoutMs ?? this.options.timeoutMs ?? 10_000;
+  }
+
+  private once(call: Call, token: FoundToken | undefined): Promise<Answer> {
+    const { signal } = call;
+    if (signal?.aborted) return Promise.reject(new AbortedError("stopped"));
+    const body = call.bytes ?? (call.json === undefined ? undefined : Buffer.from(JSON.stringify(call.json)));
+    const timeoutMs = this.timeoutOf(call);
+    return new Promise<Answer>((resolve, reject) => {
+      let connected = false;
+      const request = (this.url.protocol === "https:" ? https : http).request(new URL(call.path, this.url), {
+        method: call.method,
+        agent: this.connections(),
+        headers: {
+          accept: "application/json",
+          ...(token ? { authorization: `Bearer ${token.token}` } : {}),
+          ...(body
+            ? {
+                "content-type": call.bytes ? "application/octet-stream" : "application/json",
+                "content-length": body.byteLength,
+              }
+            : {}),
+        },
+      });
+      const timer = setTimeout(
+        () => request.destroy(new TryFailed("timeout", `no connection within ${timeoutMs} ms`, connected)),
+        timeoutMs,
+      );
+      const onAbort = () => request.destroy(new AbortedError("stopped"));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const settle = (settled: () => void) => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        settled();
+      };
+      const fail = (error: Error) => settle(() => reject(asTryFailed(error, connected)));
+      request.on("socket", (socket) => {
+        if (request.reusedSocket || !socket.connecting) connected = true;
+        else socket.once("connect", () => (connected = true));
+      });
+      request.on("error", fail);
+      request.on("response", (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on("data", (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_ANSWER_BYTES)
+            request.destroy(new TryFailed("not-an-agent", "its answer does not end", true));
+          else chunks.push(chunk);
+        });
+        response.on("error", fail);
+        response.on("end", () =>
+          settle(() => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) })),
+        );
+      });
+      request.end(body);
+    });
+  }
+
+  private connections(): http.Agent {
+    if (this.agent) return this.agent;
+    const keep = { keepAlive: true, maxFreeSockets: 8 };
+    if (this.url.protocol === "http:") return (this.agent = new http.Agent(keep));
+    return (this.agent = new https.Agent({ ...keep, ca: this.readCa(), minVersion: "TLSv1.2" }));
+  }
+
+  private readCa(): Buffer | undefined {
+    const { caFile } = this.endpoint;
+    if (caFile === undefined) return undefined;
+    try {
+      return readFileSync(caFile);
+    } catch (error) {
+      throw new SpillwayError({
+        place: `site ${this.site}`,
+        problem: `the authority file "${caFile}" of site "${this.site}" cannot be read: ${messageOf(error)}`,
+        mend: "Correct the site's `ca_file`: a PEM file of the authority that signed the agent's certificate.",
+      });
+    }
+  }
+
+  private parse(answer: Answer): unknown {
+    if (answer.body.length === 0) return undefined;
+    try {
+      return JSON.parse(answer.body.toString("utf8"));
+    } catch (error) {
+      throw notAnAgent(this.site, this.endpoint.endpoint, "its answer is not JSON", error);
+    }
+  }
+}
+
+function parseEndpoint(site: string, endpoint: string): URL {
+  let url: URL;
+  try {
+    url = new URL(endpoint);
+  } catch {
+    throw badEndpoint(site, endpoint);
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw badEndpoint(site, endpoint);
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) throw tokenInTheClear(site, endpoint);
+  return url;
+}
+
+function isLoopback(host: string): boolean {
+  if (host === "localhost" || host === "[::1]") return true;
+  return isIP(host) === 4 && host.startsWith("127.");
+}
+
+function asTryFailed(error: Error, connected: boolean): Error {
+  if (error instanceof TryFailed || error instanceof AbortedError || error instanceof SpillwayError)
+    return error;
+  const code = String((error as NodeJS.ErrnoException).code ?? "");
+  const text = messageOf(error) || code;
+  if (AWAY.has(code)) {
+    const why = code === "ECONNREFUSED" ? "nothing listens there" : `the connection broke (${code})`;
+    return new TryFailed("away", why, connected, { cause: error });
+  }
+  if (UNREACHABLE.has(code)) return new TryFailed("unreachable", text, connected, { cause: error });
+  if (
+    code.startsWith("ERR_TLS") ||
+    code === "EPROTO" ||
+    code.startsWith("HPE_") ||
+    /CERT|SIGNED|ISSUER/.test(code)
+  ) {
+    return new TryFailed("not-an-agent", text, connected, { cause: error });
+  }
+  return new TryFailed("unreachable", text, connected, { cause: error });
+}
+
+function asProblem(value: unknown): ApiProblem | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { code, place, problem, mend } = value as Partial<ApiProblem>;
+  return [code, place, problem, mend].every((part) => typeof part === "string")
+    ? (value as ApiProblem)
+    : undefined;
+}
