@@ -22,6 +22,28 @@ export class SpillwayError extends Error {
   }
 }
 
+/** Several problems known at once: a props object, a hand-edited file. Each of `errors` stands for itself. */
+export class SpillwayErrors extends AggregateError {
+  override readonly name = "SpillwayErrors";
+  declare readonly errors: SpillwayError[];
+
+  constructor(reports: readonly ProblemReport[]) {
+    const errors = reports.map((report) => new SpillwayError(report));
+    super(errors, [`${errors.length} problems`, ...errors.map((error) => `  * ${error.message}`)].join("\n"));
+  }
+}
+
+/**
+ * Throws nothing when there is nothing to report.
+ * @throws SpillwayError for one problem
+ * @throws SpillwayErrors for several
+ */
+export function throwProblems(reports: readonly ProblemReport[]): void {
+  const [first, second] = reports;
+  if (second) throw new SpillwayErrors(reports);
+  if (first) throw new SpillwayError(first);
+}
+
 /** A wait or a transfer was given up because its signal was aborted (Ctrl-C, the hook, a stopping Terraform). */
 export class AbortedError extends Error {
   override readonly name = "AbortedError";
