@@ -1,16 +1,11 @@
-import { execFile, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import { SpillwayError, messageOf } from "../../lib/errors";
+import { type ProcessHandle, isSameProcess, startTimeOf, startedSinceBoot } from "../../lib/process-identity";
 import { sleep } from "../../lib/wait";
 
-/** A process that can be found again after a restart: a process id alone may have been given to another one since. JSON. */
-export interface ProcessHandle {
-  readonly pid: number;
-  /** When it started, in the system's own words. Only ever compared. */
-  readonly startTime: string;
-}
+export { type ProcessHandle, isSameProcess, thisProcess } from "../../lib/process-identity";
 
 export interface DetachedOptions {
   readonly command: string;
@@ -67,16 +62,6 @@ export async function startDetached(options: DetachedOptions): Promise<ProcessHa
   }
 }
 
-/** The handle of this very process, for lock files. */
-export async function thisProcess(): Promise<ProcessHandle> {
-  return { pid: process.pid, startTime: (await startTimeOf(process.pid, false)) ?? "unknown" };
-}
-
-/** Is it alive, and still the same process? A zombie is not alive. */
-export async function isSameProcess(handle: ProcessHandle): Promise<boolean> {
-  return (await startTimeOf(handle.pid, false)) === handle.startTime;
-}
-
 /**
  * Ends a process and what it started in its session: SIGTERM, after `graceMs` SIGKILL, and waits until it is gone. Idempotent.
  * Never touches a process that only has the same id.
@@ -99,7 +84,7 @@ export async function endProcess(handle: ProcessHandle, graceMs: number): Promis
   }
   // A process id is not given away while a group still carries it, so a group without its leader is what ours left behind
   // (unless that was before a reboot).
-  const ours = alive || (process.platform === "linux" && handle.startTime.startsWith(`${bootId()}:`));
+  const ours = alive || startedSinceBoot(handle);
   if (ours && (await startTimeOf(handle.pid, false)) === undefined) signalGroup(handle.pid, "SIGKILL");
 }
 
@@ -122,42 +107,4 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
   }
-}
-
-/**
- * Undefined when there is no such process, or only a zombie (unless `evenZombie`). On Linux the start is counted in ticks since
- * boot, so the boot is part of it.
- */
-async function startTimeOf(pid: number, evenZombie: boolean): Promise<string | undefined> {
-  if (!Number.isInteger(pid) || pid <= 0) return undefined;
-  if (process.platform === "linux") return linuxStartTime(pid, evenZombie);
-  try {
-    const { stdout } = await promisify(execFile)("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
-      env: { ...baseEnvironment(), LC_ALL: "C", TZ: "UTC" },
-    });
-    const [state, ...started] = stdout.trim().split(/\s+/);
-    if (started.length === 0 || (state.startsWith("Z") && !evenZombie)) return undefined;
-    return started.join(" ");
-  } catch {
-    return undefined;
-  }
-}
-
-function linuxStartTime(pid: number, evenZombie: boolean): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  } catch {
-    return undefined;
-  }
-  // The second field is the command in parentheses, which may itself hold blanks and parentheses (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  if (!evenZombie && (fields[0] === "Z" || fields[0] === "X")) return undefined;
-  return `${bootId()}:${fields[19]}`;
-}
-
-let boot: string | undefined;
-function bootId(): string {
-  boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim().slice(0, 8);
-  return boot;
 }
