@@ -1,0 +1,4 @@
+export * from "./define";
+export * from "./diagnostic";
+export * from "./schema";
+export { Decimal } from "./values/decimal";
