@@ -31,7 +31,7 @@ await esbuild.build({
   sourcemap: "linked",
   logLevel: "warning",
 });
-for (const asset of sources.filter((file) => /\.(json|ya?ml|proto|html|css|txt)$/.test(file))) {
+for (const asset of sources.filter((file) => /\.(json|ya?ml|proto|html|css|txt|csv|js)$/.test(file))) {
   cpSync(asset, join(root, "dist", relative(root, asset)));
 }
 

@@ -1,0 +1,2 @@
+export * from "./options";
+export { startLoad, type LoadHandlers, type RunningLoad } from "./run-load";
