@@ -1,0 +1,10 @@
+export { decide } from "./decide";
+export type { Decision, DecisionFigures, Verdict } from "./decision";
+export { forecast, type Forecast, type Sample } from "./forecast";
+export { leadTime, type LeadTimeInput } from "./lead-time";
+export { capacityOf, type Observation, type SiteObservation } from "./observation";
+export { burstWeights, cloudMembersFor, weightDistance } from "./members";
+export { desiredOf, parametersFor, sameDesired } from "./desired";
+export { adopted, initialState, settled, type Desired, type Phase, type PolicyState } from "./state";
+export { policyProblems } from "./validate";
+export { checkPlan, type PlanCheck, type Refusal, type SafetyRule } from "./check-plan";
