@@ -21,7 +21,7 @@ export async function isSameProcess(handle: ProcessHandle): Promise<boolean> {
 
 /** Was it started since the machine was? False where that cannot be told. */
 export function startedSinceBoot(handle: ProcessHandle): boolean {
-  return process.platform === "linux" && handle.startTime.startsWith(`${bootId()}:`);
+  return bootId() !== "" && handle.startTime.startsWith(`${bootId()}:`);
 }
 
 /**
@@ -62,7 +62,9 @@ export function parseStat(stat: string): { readonly state: string; readonly star
 }
 
 let boot: string | undefined;
-function bootId(): string {
+/** Another one after each boot of the machine; empty where the system does not tell. */
+export function bootId(): string {
+  if (process.platform !== "linux") return "";
   boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim().slice(0, 8);
   return boot;
 }

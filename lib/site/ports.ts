@@ -37,10 +37,15 @@ export interface Launcher {
   launch(request: LaunchRequest, signal: AbortSignal): Promise<MemberHandle>;
   /** Is it still the same running member (not another process that got its id)? */
   isRunning(handle: MemberHandle): Promise<boolean>;
-  /** Ends it: politely, then firmly. Idempotent. */
+  /**
+   * Ends it: politely, then firmly. Idempotent. A handle without notes ends what a launch of that id left behind when the agent
+   * was killed before it learned them.
+   */
   end(handle: MemberHandle, graceMs: number): Promise<void>;
   /** The last words of a member that died, if they were kept. */
   lastWords(handle: MemberHandle): Promise<string>;
+  /** The image is no longer at the site: what was made of it for launches may go. */
+  forget(digest: string): Promise<void>;
 }
 
 export interface BalancerMember {
