@@ -57,11 +57,10 @@ export async function unpackImage(options: UnpackOptions): Promise<void> {
     }
     await reading;
   } catch (error) {
+    // Whichever failed first is the cause; each takes the other down with it.
+    const cause: unknown = broken.signal.aborted ? broken.signal.reason : error;
     tar.destroy();
-    const cause = await reading.then(
-      () => error,
-      (first: unknown) => (error instanceof SpillwayError ? error : first),
-    );
+    await reading.catch(() => undefined);
     if (signal.aborted) throw new AbortedError("stopped while unpacking an image");
     if (cause instanceof SpillwayError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
