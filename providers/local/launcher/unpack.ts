@@ -167,10 +167,10 @@ function leadsOut(digest: string, name: string, target: string): SpillwayError {
 
 async function makeLink(digest: string, directory: string, one: Link): Promise<void> {
   const path = join(directory, one.name);
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  // A folder that is a link by now would let the next link be made outside.
-  if (!(await isInside(directory, dirname(path)))) throw leadsOut(digest, one.name, one.target);
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    // A folder that is a link by now would let the next link be made outside.
+    if (!(await isInside(directory, dirname(path)))) throw leadsOut(digest, one.name, one.target);
     if (one.kind === "symlink") await symlink(relative(dirname(one.name), one.target) || ".", path);
     else {
       const target = join(directory, one.target);
@@ -199,7 +199,7 @@ async function linksMustStayInside(digest: string, directory: string, links: rea
 async function isInside(directory: string, path: string): Promise<boolean> {
   const root = await realpath(directory);
   const real = await realpath(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return root;
+    if (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP") return root;
     throw error;
   });
   return real === root || real.startsWith(root + sep);
