@@ -77,7 +77,6 @@ export async function unpackImage(options: UnpackOptions): Promise<void> {
     throw badImage(digest, `it is no valid tar archive: ${messageOf(cause)}`, IMAGE_FORM, cause);
   }
   for (const one of links) await makeLink(digest, directory, one);
-  await linksMustStayInside(digest, directory, links);
 }
 
 /** Reads and judges an unpacked image's `member.json`. */
@@ -169,10 +168,14 @@ async function makeLink(digest: string, directory: string, one: Link): Promise<v
   const path = join(directory, one.name);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-    // A folder that is a link by now would let the next link be made outside.
     if (!(await isInside(directory, dirname(path)))) throw leadsOut(digest, one.name, one.target);
-    if (one.kind === "symlink") await symlink(relative(dirname(one.name), one.target) || ".", path);
-    else {
+    if (one.kind === "symlink") {
+      const content = relative(dirname(one.name), one.target) || ".";
+      // Its folder may really be less deep than its name says, when a link is among the folders.
+      const leads = join(await realpath(dirname(path)), content);
+      if (!within(await realpath(directory), leads)) throw leadsOut(digest, one.name, one.target);
+      await symlink(content, path);
+    } else {
       const target = join(directory, one.target);
       if (!(await lstat(target)).isFile()) throw new Error("its target is no file");
       if (!(await isInside(directory, target))) throw leadsOut(digest, one.name, one.target);
@@ -189,20 +192,18 @@ async function makeLink(digest: string, directory: string, one: Link): Promise<v
   }
 }
 
-async function linksMustStayInside(digest: string, directory: string, links: readonly Link[]): Promise<void> {
-  for (const one of links) {
-    if (!(await isInside(directory, join(directory, one.name)))) throw leadsOut(digest, one.name, one.target);
-  }
-}
-
-/** Where a path really is. What leads nowhere is inside: its target was judged by name. */
+/** Where a path really is. What leads nowhere is inside: each link on the way was judged when it was made. */
 async function isInside(directory: string, path: string): Promise<boolean> {
   const root = await realpath(directory);
   const real = await realpath(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP") return root;
     throw error;
   });
-  return real === root || real.startsWith(root + sep);
+  return within(root, real);
+}
+
+function within(root: string, path: string): boolean {
+  return path === root || path.startsWith(root + sep);
 }
 
 async function mustBePlain(digest: string, imagePath: string): Promise<void> {

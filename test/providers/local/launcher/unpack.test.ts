@@ -99,6 +99,16 @@ test("a chain of links is judged by where it really leads", async () => {
   expect(realpathSync(join(out, "out"))).toBe(realpathSync(out));
 });
 
+test("a link inside a linked folder that is really less deep is refused", async () => {
+  const image = await tarOf([
+    member,
+    [{ name: "p/q/r", type: "symlink", linkname: "../.." }],
+    [{ name: "p/q/r/y", type: "symlink", linkname: "../../../z" }],
+    [{ name: "p/q/r/y/w/v", type: "symlink", linkname: "." }],
+  ]);
+  await expect(unpack(image)).rejects.toThrow(/`p\/q\/r\/y` leads out of the image/);
+});
+
 test("no file is written through a link that the image brings", async () => {
   const image = await tarOf([
     member,
