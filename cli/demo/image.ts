@@ -120,7 +120,7 @@ function text(random: () => number, bytes: number): Buffer {
 /** A part of a disk: long empty runs with a little data between them. */
 function sparse(random: () => number, bytes: number): Buffer {
   const body = Buffer.alloc(bytes);
-  for (let at = 0; at < bytes; ) {
+  for (let at = 0; at < bytes;) {
     const data = noise(random, Math.min(bytes - at, 4_096 * (1 + Math.floor(random() * 8))));
     data.copy(body, at);
     at += data.length + 65_536 * (1 + Math.floor(random() * 12));

@@ -78,7 +78,12 @@ export class DnsClient {
         else resolve(result);
       };
       this.pending.set(id, { name: name.toLowerCase(), settle });
-      const query = encode({ type: "query", id, flags: 0x100, questions: [{ type: "A", name, class: "IN" }] });
+      const query = encode({
+        type: "query",
+        id,
+        flags: 0x100,
+        questions: [{ type: "A", name, class: "IN" }],
+      });
       this.socket.send(query, this.port, this.address, (error) => {
         if (error) settle(error);
       });

@@ -139,7 +139,9 @@ function readAnswer(
 ): void {
   const chunks: Buffer[] = [];
   incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-  incoming.on("error", (error) => fail(new ExchangeError("cut-off", `the answer broke off: ${error.message}`)));
+  incoming.on("error", (error) =>
+    fail(new ExchangeError("cut-off", `the answer broke off: ${error.message}`)),
+  );
   incoming.on("close", () => {
     if (!incoming.complete) fail(new ExchangeError("cut-off", "the answer broke off"));
   });

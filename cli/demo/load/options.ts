@@ -100,11 +100,17 @@ export interface LoadTotals {
   readonly failures: Readonly<Partial<Record<FailureReason, number>>>;
   /** The first 50, to look into. */
   readonly firstFailures: readonly LoadFailure[];
-  readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
+  readonly latencyMs: {
+    readonly p50: number;
+    readonly p95: number;
+    readonly p99: number;
+    readonly max: number;
+  };
 }
 
 /** What the load's process is told, a JSON line each, on its standard input. Its end means stop. */
-export type LoadCommand = { readonly type: "start"; readonly options: LoadOptions } | { readonly type: "stop" };
+export type LoadCommand =
+  { readonly type: "start"; readonly options: LoadOptions } | { readonly type: "stop" };
 
 /** What it says, a JSON line each, on its standard output. */
 export type LoadMessage =

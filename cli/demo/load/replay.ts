@@ -112,7 +112,9 @@ export async function startReplay(options: LoadOptions, handlers: ReplayHandlers
   const finish = () => {
     clearInterval(ticker);
     const endMs = performance.now() - started;
-    handlers.onBucket?.(measurements.take(nextBucket - BUCKET_MS, standing(), endMs - nextBucket + BUCKET_MS));
+    handlers.onBucket?.(
+      measurements.take(nextBucket - BUCKET_MS, standing(), endMs - nextBucket + BUCKET_MS),
+    );
     for (const user of users) user.close();
     dns.close();
     resolveEnded(measurements.totals(startedAt, Math.round(endMs)));

@@ -29,7 +29,10 @@ export interface RunningLoad {
 export async function startLoad(options: LoadOptions, handlers: LoadHandlers = {}): Promise<RunningLoad> {
   const child = spawn(process.execPath, [loadEntry()], { stdio: ["pipe", "pipe", "pipe"] });
   let complaint = "";
-  child.stderr.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString("utf8")).slice(-2_000)));
+  child.stderr.on(
+    "data",
+    (chunk: Buffer) => (complaint = (complaint + chunk.toString("utf8")).slice(-2_000)),
+  );
   // The child may be gone when it is told something; its end is noticed by "close" below.
   child.stdin.on("error", () => undefined);
 

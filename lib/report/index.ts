@@ -1,0 +1,2 @@
+export * from "./run-record";
+export { renderReport } from "./render-report";
