@@ -144,6 +144,11 @@ export interface PoolSpec {
   readonly launchTimeoutMs: number;
   /** A leaving member gets so long to lose its last session before it is ended all the same. */
   readonly drainTimeoutMs: number;
+  /**
+   * Which declaration of the pool this is; kept and shown as it came. When a declaration is replaced by another of the same name,
+   * the take-down of the old one sees that the pool is no longer its own. A change of it alone changes nothing else.
+   */
+  readonly claim?: string;
 }
 
 export type MemberState = "launching" | "up" | "down" | "draining" | "failed";
@@ -223,6 +228,11 @@ export interface RecordAnswer {
   readonly address: string;
   /** 1 to 100. A site that is out of service is left out, never 0. */
   readonly weight: number;
+  /**
+   * The pool behind the address, `SITE/NAME`, where it is known; kept and shown as it came. By it a gate sees that users are still
+   * sent to its pool.
+   */
+  readonly pool?: string;
 }
 
 export interface RecordSpec {
