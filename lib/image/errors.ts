@@ -74,3 +74,12 @@ export function diskFull(place: string, detail: string, cause?: unknown): ImageS
 export function writeFailed(place: string, error: unknown): unknown {
   return isDiskFull(error) ? diskFull(place, messageOf(error), error) : error;
 }
+
+/** The error for bytes at the store that are not what they should be; they count as missing from now on. */
+export function storeCorrupt(place: string, problem: string, cause?: unknown): ImageStoreError {
+  return new ImageStoreError(
+    "image-corrupt",
+    { place, problem, mend: "Push the image again: the bad parts alone will be sent." },
+    { cause },
+  );
+}

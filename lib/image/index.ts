@@ -2,7 +2,7 @@
  * Moving an image from a file at the near side into the store of a far site.
  *
  * Near side (provider, hook, command line):
- *   indexFile(path, options?): Promise<ImageIndex>              digest, size and chunks; cached
+ *   indexFile(path, options?): Promise<IndexedFile>             digest, size and chunks; cached
  *   pushImage(options: PushOptions): Promise<PushResult>
  *   estimateTransfer(options: EstimateOptions): Promise<TransferPreview>
  * Far side (site agent):
@@ -20,3 +20,8 @@ export type {
 export { FormatError, ImageStoreError, STORE_ERROR_STATUS, type ImageStoreErrorCode } from "./errors";
 export { MAX_INDEX_BYTES, MAX_SEGMENT_BYTES } from "./limits";
 export type { ImageTarget, TargetCallOptions } from "./target";
+export { ImageIndex } from "./image-index";
+export { decodeIndex, encodeIndex } from "./index-encoding";
+export { indexFile, type IndexedFile, type IndexFileOptions } from "./index-file";
+export { estimateTransfer, pushImage } from "./push";
+export { openImageStore } from "./store";

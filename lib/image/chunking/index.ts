@@ -1,0 +1,2 @@
+export { Chunker, type ChunkSink } from "./chunker";
+export { cutPoint } from "./gear";
