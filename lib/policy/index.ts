@@ -6,5 +6,6 @@ export { capacityOf, type Observation, type SiteObservation } from "./observatio
 export { burstWeights, cloudMembersFor, weightDistance } from "./members";
 export { desiredOf, parametersFor, sameDesired } from "./desired";
 export { adopted, initialState, settled, type Desired, type Phase, type PolicyState } from "./state";
+export { split, type BySite } from "./weights";
 export { policyProblems } from "./validate";
 export { checkPlan, type PlanCheck, type Refusal, type SafetyRule } from "./check-plan";

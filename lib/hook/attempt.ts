@@ -1,0 +1,99 @@
+import type { DesiredParameters } from "../desired";
+import type { ProcessHandle } from "../process-identity";
+import { checkPlan, desiredOf, type Observation, type PlanCheck, type Refusal } from "../policy";
+import { changesAnything, renderMarkdown, summarise, type PlanModel } from "../review";
+import type { HookEvent } from "./events";
+import type { ParametersFile } from "./flip";
+import type { BurstManifest } from "./manifest";
+import type { Terraform } from "./terraform";
+
+/** What one attempt needs. */
+export interface AttemptOptions {
+  readonly manifest: BurstManifest;
+  readonly terraform: Terraform;
+  readonly parameters: ParametersFile;
+  readonly scratch: string;
+  readonly wanted: DesiredParameters;
+  /** The latest look at the sites, when the plan has been made. */
+  readonly observation: () => Observation | undefined;
+  readonly signal: AbortSignal;
+  readonly emit: (event: EventFact) => void;
+  /** Called at each step that a restart must know of, before it has an effect. */
+  readonly note: (note: AttemptNote) => void;
+}
+
+type WithoutTime<E> = E extends unknown ? Omit<E, "at"> : never;
+/** An event whose time is still to be put on. */
+export type EventFact = WithoutTime<HookEvent>;
+
+export type AttemptNote =
+  | { readonly kind: "planned"; readonly summary: string }
+  | { readonly kind: "flipped"; readonly parameters: DesiredParameters }
+  | { readonly kind: "applying"; readonly terraform: ProcessHandle };
+
+export type AttemptOutcome =
+  | { readonly kind: "refused"; readonly refusals: readonly Refusal[] }
+  | { readonly kind: "applied"; readonly changed: boolean };
+
+/**
+ * Brings the stack to `wanted`: plan with the parameters-to-be in a scratch file, check, flip the real file, apply that very plan. A plan
+ * that is refused leaves no trace; one that is cut off after the flip is finished by any later `terraform apply`.
+ * @throws TerraformError, AbortedError
+ */
+export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> {
+  const { terraform, signal, emit, note, wanted } = options;
+  const candidate = options.parameters.writeCandidate(options.scratch, wanted);
+  const plan = await terraform.plan(candidate, signal);
+  try {
+    const summary = summarise(plan.model);
+    note({ kind: "planned", summary });
+    emit({ kind: "planned", summary, markdown: renderMarkdown(plan.model) });
+    const refusals = await judge(options, plan.model);
+    if (refusals.length > 0) return { kind: "refused", refusals };
+
+    note({ kind: "flipped", parameters: wanted });
+    options.parameters.write(wanted);
+    emit({ kind: "flipped", parameters: wanted });
+
+    const changed = changesAnything(plan.model);
+    if (!changed && plan.model.outputs.length === 0) return { kind: "applied", changed };
+    await terraform.apply(plan, signal, {
+      onStart: (handle) => {
+        note({ kind: "applying", terraform: handle });
+        emit({ kind: "applying", pid: handle.pid });
+      },
+      onEvent: (event) => emit({ kind: "terraform", event }),
+    });
+    return { kind: "applied", changed };
+  } finally {
+    plan.dispose();
+  }
+}
+
+/** Plans and checks, and changes nothing: for a proposal. */
+export async function rehearse(
+  options: Omit<AttemptOptions, "note">,
+): Promise<{ readonly refusals: readonly Refusal[]; readonly markdown: string }> {
+  const candidate = options.parameters.writeCandidate(options.scratch, options.wanted);
+  const plan = await options.terraform.plan(candidate, options.signal);
+  try {
+    const markdown = renderMarkdown(plan.model);
+    options.emit({ kind: "planned", summary: summarise(plan.model), markdown });
+    return { refusals: await judge(options, plan.model), markdown };
+  } finally {
+    plan.dispose();
+  }
+}
+
+async function judge(options: Omit<AttemptOptions, "note">, model: PlanModel): Promise<Refusal[]> {
+  const removes = model.changes.some(({ action }) => action === "delete" || action === "replace");
+  const observation = options.observation();
+  const check: PlanCheck = {
+    plan: model,
+    manifest: options.manifest,
+    wanted: desiredOf(options.wanted),
+    createBeforeDestroy: removes ? await options.terraform.createBeforeDestroy(options.signal) : new Set(),
+    ...(observation === undefined ? {} : { observation }),
+  };
+  return checkPlan(check);
+}

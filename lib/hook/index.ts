@@ -1,0 +1,15 @@
+export { runHook } from "./run-hook";
+export type { Clock, HookOptions, TerraformSettings } from "./options";
+export type { BurstManifest, BurstPolicy, BurstSide, SiteEndpoint } from "./manifest";
+export { loadManifest, type HookDirectories, type LoadedManifest, type LoadOptions } from "./load-manifest";
+export { siteObserver, type Observer, type SiteObserverOptions } from "./observe";
+export type { HookEvent, ProviderProgress } from "./events";
+export type { TerraformEvent, TerraformDiagnostic } from "./terraform-events";
+export { findTerraform, type TerraformTool } from "./find-terraform";
+export { Terraform, TerraformError, type SavedPlan, type TerraformOptions } from "./terraform";
+export { acquireLease, leaseHolder, type Lease, type LeaseHolder, type LeaseOptions } from "./lease";
+export { Journal, readJournal, type JournalEntry, type JournalFact } from "./journal";
+export { readStatus, type HookStatus } from "./status";
+export { stateDirectory, type StateDirectory } from "./state-directory";
+export { propose, type Proposal, type ProposalOptions } from "./propose";
+export { ParametersFile } from "./flip";

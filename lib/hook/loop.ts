@@ -1,0 +1,399 @@
+import { AbortedError, messageOf, SpillwayError } from "../errors";
+import type { DesiredParameters } from "../desired";
+import {
+  adopted,
+  decide,
+  desiredOf,
+  initialState,
+  parametersFor,
+  sameDesired,
+  settled,
+  weightDistance,
+  type Decision,
+  type Desired,
+  type Observation,
+  type PolicyState,
+} from "../policy";
+import { attempt, rehearse, type AttemptNote, type EventFact } from "./attempt";
+import { afterFailure, NO_FAILURE, type BackOff } from "./back-off";
+import type { ProviderProgress } from "./events";
+import type { ParametersFile } from "./flip";
+import type { Journal, JournalFact } from "./journal";
+import type { BurstPolicy } from "./manifest";
+import { nextInWords } from "./next";
+import type { Clock, HookOptions } from "./options";
+import { proposalMessage, propose } from "./propose";
+import { writeStatus } from "./status";
+import type { Terraform } from "./terraform";
+import { verify, weightsInWords } from "./verify";
+
+/** What the loop works with, made ready by `runHook`. */
+export interface LoopParts {
+  readonly options: HookOptions;
+  readonly policy: BurstPolicy;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly parameters: ParametersFile;
+  readonly terraform: Terraform | undefined;
+  readonly scratch: string;
+  readonly statusFile: string;
+  /** Fires when the hook is to end, or has lost its lease. */
+  readonly signal: AbortSignal;
+  readonly emit: (event: EventFact) => void;
+}
+
+/** An attempt that is going on while the loop goes on observing. */
+interface Work {
+  readonly wanted: DesiredParameters;
+  readonly startedAt: number;
+  readonly stop: AbortController;
+  step: string;
+  progress?: ProviderProgress;
+  done: Promise<void>;
+}
+
+/** A state checkpoint is journaled so often, besides every decision. */
+const REMEMBER_EVERY_MS = 10_000;
+/** Weights that are found changed by someone else are mended at most so often. */
+const MEND_EVERY_MS = 60_000;
+
+/**
+ * observe, forecast, decide, check, flip, apply, verify. Level-triggered: at every turn, what is wanted is compared with what is in
+ * force, so that nothing depends on having seen an event.
+ */
+export class Loop {
+  private state: PolicyState;
+  /** The parameters file as this hook wrote or read it last. */
+  private file: DesiredParameters;
+  /** What the last good apply brought about; undefined: not known, so it is applied again. */
+  private inForce: Desired | undefined;
+  private work: Work | undefined;
+  private backOff: BackOff = NO_FAILURE;
+  private observation: Observation | undefined;
+  private decision: Decision | undefined;
+  private lastChange: { at: number; action: Decision["action"]; reason: string } | undefined;
+  private proposed: DesiredParameters | undefined;
+  private rememberedAt = 0;
+  private mendedAt = 0;
+  private strayed = 0;
+  private lastProblem = "";
+
+  constructor(private readonly parts: LoopParts) {
+    const { journal, clock } = parts;
+    this.file = parts.parameters.read();
+    const desired = desiredOf(this.file);
+    const remembered = journal.recovered.state;
+    this.proposed = journal.recovered.proposed;
+    this.state = !remembered
+      ? initialState(desired, clock.now())
+      : sameDesired(remembered.desired, desired)
+        ? remembered
+        : adopted(remembered, desired, clock.now());
+    // Someone who starts the hook has perhaps never applied: what the parameters say is made so first, whatever the journal says.
+    this.note({ kind: "started", mode: parts.options.mode, pid: process.pid });
+    this.note({ kind: "remembered", state: this.state });
+    parts.emit({ kind: "started", mode: parts.options.mode, parameters: this.file });
+  }
+
+  /** Runs until the signal fires. */
+  async run(): Promise<void> {
+    const { signal, clock, policy } = this.parts;
+    try {
+      while (!signal.aborted) {
+        const turnAt = clock.now();
+        await this.turn();
+        await clock.sleep(Math.max(0, policy.intervalMs - (clock.now() - turnAt)), signal);
+      }
+    } catch (error) {
+      if (!(error instanceof AbortedError) || !signal.aborted) throw error;
+    } finally {
+      await this.stopWork("the hook stops");
+      this.note({ kind: "remembered", state: this.state });
+      this.note({ kind: "stopped" });
+      this.parts.emit({ kind: "stopped" });
+    }
+  }
+
+  /** The provider said something. */
+  onProgress(progress: ProviderProgress): void {
+    if (this.work) this.work.progress = progress;
+    this.parts.emit({ kind: "progress", progress });
+  }
+
+  private async turn(): Promise<void> {
+    const { clock, emit, options, policy, signal } = this.parts;
+    try {
+      this.observation = await options.observe(signal);
+      emit({ kind: "observed", observation: this.observation });
+      if (!this.work) this.takeOverFile();
+      const { state, decision } = decide(this.state, this.observation, policy, clock.now());
+      this.accept(state, decision);
+      await this.act();
+      this.lastProblem = "";
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.problem(messageOf(error));
+    }
+    this.writeStatus();
+  }
+
+  /** Takes over what someone else wrote into the parameters. */
+  private takeOverFile(): void {
+    const { clock, parameters } = this.parts;
+    const found = parameters.read();
+    if (
+      !sameDesired(desiredOf(found), desiredOf(this.file)) ||
+      found.image_digest !== this.file.image_digest
+    ) {
+      this.state = adopted(this.state, desiredOf(found), clock.now());
+      this.inForce = undefined;
+      this.backOff = NO_FAILURE;
+      this.note({ kind: "adopted", parameters: found, state: this.state });
+    }
+    this.file = found;
+  }
+
+  private accept(state: PolicyState, decision: Decision): void {
+    const { clock, emit, journal } = this.parts;
+    this.state = state;
+    this.decision = decision;
+    emit({ kind: "decided", decision });
+    if (decision.action !== "hold") {
+      this.note({ kind: "decided", decision, state });
+      this.lastChange = { at: clock.now(), action: decision.action, reason: decision.reason };
+      this.backOff = NO_FAILURE;
+      this.rememberedAt = clock.now();
+    } else if (clock.now() - this.rememberedAt >= REMEMBER_EVERY_MS) {
+      this.note({ kind: "remembered", state });
+      this.rememberedAt = clock.now();
+    }
+    journal.rotateIfLarge([{ kind: "adopted", parameters: this.file, state }], clock.now());
+  }
+
+  private async act(): Promise<void> {
+    if (this.parts.options.mode === "propose") return this.actByProposal();
+    const { desired } = this.state;
+    if (this.work) {
+      const reversed = this.work.wanted.burst !== desired.burst;
+      if (reversed && !this.work.stop.signal.aborted) {
+        const why = desired.burst
+          ? "demand is back: the way home is cancelled"
+          : "demand is gone: the burst is cancelled";
+        this.parts.emit({ kind: "aborting", why });
+        this.work.stop.abort();
+      }
+      return;
+    }
+    this.watchWeights();
+    if (this.inForce && sameDesired(this.inForce, desired)) return this.settle();
+    if (this.parts.clock.now() < this.backOff.nextTryAt) return;
+    this.begin(parametersFor(desired, this.reason(), this.file));
+  }
+
+  /** The reason of the present file is kept when it already says what is wanted: no flip without a decision. */
+  private reason(): string {
+    if (sameDesired(desiredOf(this.file), this.state.desired)) return this.file.reason;
+    return this.lastChange?.reason ?? this.file.reason;
+  }
+
+  private begin(wanted: DesiredParameters): void {
+    const work: Work = {
+      wanted,
+      startedAt: this.parts.clock.now(),
+      stop: new AbortController(),
+      step: "plan",
+      done: Promise.resolve(),
+    };
+    this.work = work;
+    this.note({ kind: "intended", parameters: wanted });
+    this.parts.emit({ kind: "intended", parameters: wanted });
+    work.done = this.perform(work).finally(() => {
+      if (this.work === work) this.work = undefined;
+    });
+  }
+
+  private async perform(work: Work): Promise<void> {
+    const { clock, emit, options, parameters, scratch, terraform } = this.parts;
+    if (!terraform) return;
+    try {
+      const outcome = await attempt({
+        manifest: options.manifest,
+        terraform,
+        parameters,
+        scratch,
+        wanted: work.wanted,
+        observation: () => this.observation,
+        signal: work.stop.signal,
+        emit,
+        note: (note) => this.noteStep(work, note),
+      });
+      if (outcome.kind === "refused") {
+        const problem = outcome.refusals
+          .map((refusal) => `${refusal.address}: ${refusal.problem}`)
+          .join("; ");
+        this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
+        this.note({ kind: "refused", refusals: outcome.refusals });
+        emit({ kind: "refused", refusals: outcome.refusals, nextTryAt: this.backOff.nextTryAt });
+        return;
+      }
+      work.step = "verify";
+      emit({ kind: "applied", changed: outcome.changed, durationMs: clock.now() - work.startedAt });
+      this.inForce = desiredOf(work.wanted);
+      this.backOff = NO_FAILURE;
+      if (sameDesired(this.inForce, this.state.desired)) this.state = settled(this.state, clock.now());
+      this.note({ kind: "applied", changed: outcome.changed, state: this.state });
+      const timeoutMs = options.verifyTimeoutMs ?? 10_000;
+      const { signal } = work.stop;
+      const seen = await verify({
+        weights: work.wanted.weights,
+        observe: options.observe,
+        clock,
+        timeoutMs,
+        signal,
+      });
+      this.note({ kind: "verified", ...seen });
+      emit({ kind: "verified", ...seen });
+    } catch (error) {
+      this.workFailed(work, error);
+    }
+  }
+
+  private workFailed(work: Work, error: unknown): void {
+    const { clock, emit, options } = this.parts;
+    if (work.step !== "verify") this.inForce = undefined;
+    if (error instanceof AbortedError || work.stop.signal.aborted) {
+      this.note({ kind: "aborted", why: messageOf(error) });
+      emit({ kind: "aborted" });
+      return;
+    }
+    const problem = error instanceof SpillwayError ? error.report.problem : messageOf(error);
+    this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
+    const { failures, nextTryAt } = this.backOff;
+    this.note({ kind: "failed", problem, failures });
+    emit({ kind: "failed", problem, failures, nextTryAt });
+  }
+
+  private noteStep(work: Work, note: AttemptNote): void {
+    work.step = note.kind === "planned" ? "check" : note.kind === "flipped" ? "flip" : "apply";
+    if (note.kind === "flipped") this.file = note.parameters;
+    this.note(note);
+  }
+
+  private settle(): void {
+    if (this.state.phase !== "bursting" && this.state.phase !== "homing") return;
+    this.state = settled(this.state, this.parts.clock.now());
+    this.note({ kind: "remembered", state: this.state });
+  }
+
+  /** Someone removed or changed the record by hand: another apply puts it right. */
+  private watchWeights(): void {
+    const { clock, policy } = this.parts;
+    const seen = this.observation?.recordWeights;
+    if (!this.inForce || seen === undefined) return;
+    this.strayed = weightDistance(seen, this.inForce.weights) === 0 ? 0 : this.strayed + 1;
+    if (this.strayed < policy.confirmations || clock.now() - this.mendedAt < MEND_EVERY_MS) return;
+    this.problem(
+      `the name server answers ${weightsInWords(seen)}, where ${weightsInWords(this.inForce.weights)} was applied: applying again`,
+    );
+    this.strayed = 0;
+    this.mendedAt = clock.now();
+    this.inForce = undefined;
+  }
+
+  private async actByProposal(): Promise<void> {
+    const { clock, emit, options, parameters, scratch, signal, terraform } = this.parts;
+    const { desired } = this.state;
+    if (sameDesired(desiredOf(this.file), desired)) {
+      const seen = this.observation?.recordWeights;
+      if (seen === undefined || weightDistance(seen, desired.weights) === 0) this.settle();
+      return;
+    }
+    if (this.proposed && sameDesired(desiredOf(this.proposed), desired)) return;
+    if (clock.now() < this.backOff.nextTryAt) return;
+    const wanted = parametersFor(desired, this.reason(), this.file);
+    try {
+      const context = { manifest: options.manifest, parameters, scratch, wanted, signal, emit };
+      const rehearsed =
+        terraform && (await rehearse({ ...context, terraform, observation: () => this.observation }));
+      if (rehearsed && rehearsed.refusals.length > 0) {
+        const problem = rehearsed.refusals
+          .map((refusal) => `${refusal.address}: ${refusal.problem}`)
+          .join("; ");
+        this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
+        this.note({ kind: "refused", refusals: rehearsed.refusals });
+        emit({ kind: "refused", refusals: rehearsed.refusals, nextTryAt: this.backOff.nextTryAt });
+        return;
+      }
+      const made = await propose({
+        file: parameters.path,
+        text: parameters.render(wanted),
+        burst: options.manifest.name,
+        message: proposalMessage(options.manifest.name, wanted, rehearsed?.markdown),
+        at: clock.now(),
+        scratch,
+      });
+      this.proposed = wanted;
+      this.note({ kind: "proposed", parameters: wanted, ...made });
+      emit({ kind: "proposed", parameters: wanted, ...made });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.backOff = afterFailure(this.backOff, messageOf(error), clock.now(), options.backOff);
+      throw error;
+    }
+  }
+
+  private async stopWork(why: string): Promise<void> {
+    const { work } = this;
+    if (!work) return;
+    this.parts.emit({ kind: "aborting", why });
+    work.stop.abort();
+    await work.done;
+  }
+
+  private problem(message: string): void {
+    if (message === this.lastProblem) return;
+    this.lastProblem = message;
+    this.parts.emit({ kind: "problem", message });
+  }
+
+  private note(fact: JournalFact): void {
+    this.parts.journal.append(fact, this.parts.clock.now());
+  }
+
+  private writeStatus(): void {
+    const { clock, options, policy, statusFile } = this.parts;
+    const { backOff, decision, lastChange, observation, state, work } = this;
+    writeStatus(statusFile, {
+      version: 1,
+      burst: options.manifest.name,
+      mode: options.mode,
+      pid: process.pid,
+      updatedAt: clock.now(),
+      phase: state.phase,
+      phaseSince: state.since,
+      ...(decision === undefined ? {} : { decision }),
+      ...(lastChange === undefined ? {} : { lastChange }),
+      next: nextInWords({
+        state,
+        policy,
+        backOff,
+        now: clock.now(),
+        ...(work === undefined ? {} : { step: work.step }),
+      }),
+      ...(observation === undefined ? {} : { observation }),
+      ...(work === undefined
+        ? {}
+        : {
+            running: {
+              since: work.startedAt,
+              step: work.step,
+              ...(work.progress === undefined ? {} : { progress: work.progress }),
+            },
+          }),
+      failures: backOff.failures,
+      ...(backOff.lastProblem === undefined
+        ? {}
+        : { lastProblem: backOff.lastProblem, nextTryAt: backOff.nextTryAt }),
+    });
+  }
+}

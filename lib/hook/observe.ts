@@ -1,0 +1,102 @@
+import { messageOf } from "../errors";
+import type { Observation, SiteObservation } from "../policy";
+import type { ImageStatus, SiteContext } from "../site/api";
+import type { SiteDirectory } from "../site/client";
+import type { BurstManifest, BurstSide } from "./manifest";
+
+/** Looks at the world once. */
+export type Observer = (signal: AbortSignal) => Promise<Observation>;
+
+export interface SiteObserverOptions {
+  readonly manifest: BurstManifest;
+  readonly sites: Pick<SiteDirectory, "get">;
+  /** A site that does not answer within that is not reachable. @default 2000 */
+  readonly timeoutMs?: number;
+  /** The image that the cloud is to run; undefined (or an undefined answer): the one that the on-premises pool runs. */
+  readonly imageDigest?: () => string | undefined;
+}
+
+/** An observer that asks the burst's site agents, all at once. It never throws for a silent site. */
+export function siteObserver(options: SiteObserverOptions): Observer {
+  const { manifest } = options;
+  return async (signal) => {
+    const names = new Set([manifest.onPrem.site, manifest.cloud.site, manifest.record.nameServerSite]);
+    const looks = new Map<string, Look>();
+    await Promise.all([...names].map(async (site) => looks.set(site, await lookAt(site, options, signal))));
+    const onPremLook = looks.get(manifest.onPrem.site) as Look;
+    const cloudLook = looks.get(manifest.cloud.site) as Look;
+    const nameServer = looks.get(manifest.record.nameServerSite)?.context;
+    const onPrem = siteObservation(manifest.onPrem, onPremLook);
+    const cloud = siteObservation(manifest.cloud, cloudLook);
+    const weights = nameServer && weightsOf(nameServer, manifest.record.name);
+    return {
+      at: Date.now(),
+      onPrem,
+      cloud,
+      demandRps: onPrem.demandRps + cloud.demandRps,
+      replicaBytesLeft: bytesLeft(manifest, onPremLook.context, cloudLook.context, options.imageDigest?.()),
+      dnsTailMs: manifest.record.ttlSeconds * 1_000,
+      ...(weights === undefined ? {} : { recordWeights: weights }),
+    };
+  };
+}
+
+interface Look {
+  readonly context?: SiteContext;
+  readonly problem?: string;
+}
+
+async function lookAt(site: string, options: SiteObserverOptions, signal: AbortSignal): Promise<Look> {
+  const timeoutMs = options.timeoutMs ?? 2_000;
+  try {
+    return { context: await options.sites.get(site).context({ signal, timeoutMs, retryBudgetMs: 0 }) };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { problem: messageOf(error) };
+  }
+}
+
+function siteObservation(side: BurstSide, look: Look): SiteObservation {
+  const traffic = look.context?.pools.find((pool) => pool.name === side.pool)?.traffic;
+  return {
+    site: side.site,
+    reachable: look.context !== undefined,
+    ...(look.problem === undefined ? {} : { problem: look.problem }),
+    demandRps: traffic?.requestsPerSecond ?? 0,
+    members: traffic?.members ?? side.members,
+    membersUp: traffic?.membersUp ?? 0,
+    memberCapacityRps: side.memberCapacityRps,
+    sessions: traffic?.sessions ?? 0,
+    openConnections: traffic?.openConnections ?? 0,
+    queued: traffic?.queued ?? 0,
+    p95Ms: traffic?.latencyMs.p95 ?? 0,
+    failedTotal: traffic?.failedTotal ?? 0,
+    linkBps: look.context?.link.rateBps ?? 0,
+  };
+}
+
+/** Empty when the name server is there and does not know the record: someone removed it. */
+function weightsOf(context: SiteContext, name: string): Readonly<Record<string, number>> {
+  const record = context.records.find((candidate) => sameName(candidate.name, name));
+  return Object.fromEntries((record?.spec.answers ?? []).map(({ site, weight }) => [site, weight]));
+}
+
+function sameName(a: string, b: string): boolean {
+  const plain = (name: string) => name.toLowerCase().replace(/\.$/, "");
+  return plain(a) === plain(b);
+}
+
+/** An upper bound: what the cloud could take over from other images is known to the plan only. */
+function bytesLeft(
+  manifest: BurstManifest,
+  onPrem: SiteContext | undefined,
+  cloud: SiteContext | undefined,
+  digest: string | undefined,
+): number {
+  const inUse = (image: ImageStatus) =>
+    digest === undefined ? image.usedBy.includes(manifest.onPrem.pool) : image.digest === digest;
+  const wanted = onPrem?.images.find(inUse) ?? cloud?.images.find(inUse);
+  if (!wanted) return 0;
+  const there = cloud?.images.find((image) => image.digest === wanted.digest);
+  return there?.complete === true ? 0 : wanted.sizeBytes - (there?.presentBytes ?? 0);
+}
