@@ -37,6 +37,12 @@ export const OPENING_MATCH: Stretch = {
   ],
 };
 
+/** The same stretch told in so many seconds altogether, each leg by the same factor. */
+export function stretchTo(stretch: Stretch, seconds: number): Stretch {
+  const factor = seconds / stretch.legs.reduce((sum, leg) => sum + leg.seconds, 0);
+  return { from: stretch.from, legs: stretch.legs.map((leg) => ({ ...leg, seconds: leg.seconds * factor })) };
+}
+
 /** Demand over the time of the demo. */
 export interface DemandCurve {
   readonly stepMs: number;

@@ -57,6 +57,8 @@ export function renderChart(frame: TimeFrame, options: ChartOptions): string {
 
   const areas = stacks.filter(({ series }) => series.as === "area").map((stack) => renderArea(stack, x, y));
   const lines = stacks.map((stack) => renderLine(stack, x, y));
+  const stretched = (shapes: readonly string[]) =>
+    `<svg x="0" y="0" width="100%" height="${heightPx}" viewBox="0 0 ${WIDE} ${heightPx}" preserveAspectRatio="none">${shapes.join("")}</svg>`;
   const grid = marks.map(
     (mark) =>
       `<line class="grid" x1="0" x2="100%" y1="${coordinate(y(mark))}" y2="${coordinate(y(mark))}"/>` +
@@ -67,8 +69,9 @@ export function renderChart(frame: TimeFrame, options: ChartOptions): string {
     `<div class="plot"><svg width="100%" height="${heightPx + 24}" role="img" aria-labelledby="${options.id}-title ${options.id}-desc">` +
     `<title id="${options.id}-title">${escapeText(options.title)}</title><desc id="${options.id}-desc">${escapeText(options.description)}</desc>` +
     renderBands(frame, heightPx) +
+    stretched(areas) +
     grid.join("") +
-    `<svg x="0" y="0" width="100%" height="${heightPx}" viewBox="0 0 ${WIDE} ${heightPx}" preserveAspectRatio="none">${areas.join("")}${lines.join("")}</svg>` +
+    stretched(lines) +
     renderDecisionMarks(frame, heightPx) +
     renderTimeAxis(frame, heightPx) +
     `</svg></div></figure>`
@@ -94,13 +97,17 @@ export function renderTimeAxis(frame: TimeFrame, heightPx: number): string {
   return `<line class="axis" x1="0" x2="100%" y1="${heightPx}" y2="${heightPx}"/>${marks.join("")}`;
 }
 
-/** Tints behind a chart: the way out, and the way home. */
+/** The phases at a chart: tints behind it for the way out and the way home, and a strip above it that no area covers. */
 export function renderBands(frame: TimeFrame, heightPx: number): string {
   return frame.phases
     .map((phase) => {
       const left = coordinate((phase.startMs / frame.durationMs) * 100);
       const width = coordinate((Math.max(0, phase.endMs - phase.startMs) / frame.durationMs) * 100);
-      return `<rect class="band ${phaseTone(phase.name)}" x="${left}%" y="0" width="${width}%" height="${heightPx}"/>`;
+      const tone = phaseTone(phase.name);
+      return (
+        `<rect class="band ${tone}" x="${left}%" y="0" width="${width}%" height="${heightPx}"/>` +
+        `<rect class="strip ${tone}" x="${left}%" y="-9" width="${width}%" height="5"><title>${escapeText(phase.name)}</title></rect>`
+      );
     })
     .join("");
 }

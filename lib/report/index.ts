@@ -1,2 +1,3 @@
 export * from "./run-record";
 export { renderReport } from "./render-report";
+export { formatClock } from "./markup";

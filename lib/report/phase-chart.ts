@@ -36,7 +36,7 @@ export function renderPhaseChart(frame: TimeFrame, applies: readonly RunApply[])
     const y = numbersPx + index * ROW_PX;
     return (
       `<text class="mark" x="-8" y="${y + 14}" text-anchor="end">${escapeText(row.name)}</text>` +
-      row.bars.map((bar) => renderBar(frame, bar, y)).join("")
+      row.bars.map((bar, at) => renderBar(frame, bar, y, row.bars[at - 1], row.bars[at + 1])).join("")
     );
   });
   const head = figureHead(
@@ -53,15 +53,27 @@ export function renderPhaseChart(frame: TimeFrame, applies: readonly RunApply[])
   );
 }
 
-function renderBar(frame: TimeFrame, bar: Bar, y: number): string {
-  const left = (bar.startMs / frame.durationMs) * 100;
-  const width = Math.max(0.2, ((bar.endMs - bar.startMs) / frame.durationMs) * 100);
+/** A label wants so much of the width beside its bar, per cent. */
+const LABEL_WIDE = 9;
+
+function renderBar(
+  frame: TimeFrame,
+  bar: Bar,
+  y: number,
+  before: Bar | undefined,
+  after: Bar | undefined,
+): string {
+  const place = (atMs: number) => (atMs / frame.durationMs) * 100;
+  const left = place(bar.startMs);
+  const width = Math.max(0.2, place(bar.endMs) - left);
   const took = formatDuration(Math.max(0, bar.endMs - bar.startMs));
-  // Beside the bar, on the side that has room.
-  const right = left + width < 85;
-  const label = right
-    ? `<text class="took" x="${coordinate(left + width)}%" dx="5" y="${y + 14}">${took}</text>`
-    : `<text class="took" x="${coordinate(left)}%" dx="-5" y="${y + 14}" text-anchor="end">${took}</text>`;
+  // Beside the bar, on the side that has room; the hint and the table have it in any case.
+  let label = "";
+  if ((after === undefined ? 100 : place(after.startMs)) - left - width >= LABEL_WIDE) {
+    label = `<text class="took" x="${coordinate(left + width)}%" dx="5" y="${y + 14}">${took}</text>`;
+  } else if (left - (before === undefined ? 0 : place(before.endMs)) >= LABEL_WIDE) {
+    label = `<text class="took" x="${coordinate(left)}%" dx="-5" y="${y + 14}" text-anchor="end">${took}</text>`;
+  }
   const hint = `${bar.hint}, ${formatClock(bar.startMs)} to ${formatClock(bar.endMs)}, ${took}`;
   return (
     `<rect class="bar ${bar.tone}" x="${coordinate(left)}%" y="${y + 4}" width="${coordinate(width)}%" height="${ROW_PX - 7}" rx="2">` +

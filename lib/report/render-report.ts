@@ -204,7 +204,7 @@ function renderDecisions({ decisions, sites }: RunRecord): string {
         formatClock(decision.atMs),
         escapeText(decision.action),
         formatNumber(decision.members),
-        escapeText(formatWeights(decision.weights, sites)),
+        `<span class="weights">${escapeText(formatWeights(decision.weights, sites))}</span>`,
         `<div class="reason">${escapeText(decision.reason)}</div>`,
       ],
       new Set([0, 1, 3]),

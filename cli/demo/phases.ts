@@ -1,0 +1,183 @@
+import type { HookEvent } from "../../lib/hook/events";
+import type { PhaseName, RunPhase } from "../../lib/report";
+import type { SiteEvent } from "../../lib/site/api";
+import type { Progress } from "../../lib/wait";
+
+/** One thing that was seen, from any of the three who say something: the sites, the provider's waits, the hook. */
+export type PhaseSignal =
+  | { readonly at: number; readonly from: "site"; readonly site: string; readonly kind: SiteEvent["kind"] }
+  | {
+      readonly at: number;
+      readonly from: "progress";
+      readonly step: Progress["step"];
+      readonly subject: string;
+    }
+  | { readonly at: number; readonly from: "hook"; readonly kind: "out" | "home" | "apply-ended" };
+
+export interface PhaseOptions {
+  readonly cloudSite: string;
+  /** Milliseconds since 1970; phases are told from here. */
+  readonly startedAt: number;
+  /** A phase that is still going on ends here. */
+  readonly endedAt: number;
+}
+
+export function signalOfSiteEvent(site: string, event: SiteEvent): PhaseSignal {
+  return { at: event.at, from: "site", site, kind: event.kind };
+}
+
+export function signalOfProgress(progress: Progress, at: number): PhaseSignal {
+  return { at, from: "progress", step: progress.step, subject: progress.subject };
+}
+
+/** Undefined for an event that says nothing of phases. */
+export function signalOfHookEvent(event: HookEvent): PhaseSignal | undefined {
+  switch (event.kind) {
+    case "flipped":
+      return { at: event.at, from: "hook", kind: event.parameters.burst ? "out" : "home" };
+    case "applied":
+    case "aborted":
+    case "failed":
+      return { at: event.at, from: "hook", kind: "apply-ended" };
+    case "progress":
+      return signalOfProgress(event.progress, event.progress.at);
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The phases of a run, in order. A burst that comes home and goes out again has each phase twice; a drain that is cancelled is
+ * followed by a shift. Works without a hook too: by-hand applies are told by what the sites did.
+ *
+ * | phase     | begins                                      | ends |
+ * |-----------|---------------------------------------------|------|
+ * | transfer  | first word of a transfer to the cloud       | the image is complete there |
+ * | launch    | the cloud pool is created                   | its last member is up |
+ * | admit     | then                                        | the gate opens |
+ * | shift     | then                                        | the record's last change in that apply |
+ * | burst     | then                                        | the record changes on the way home |
+ * | drain     | then                                        | the first member is told to leave |
+ * | take-down | then                                        | the pool is gone |
+ */
+export function phasesOf(signals: readonly PhaseSignal[], options: PhaseOptions): readonly RunPhase[] {
+  const walk = new PhaseWalk();
+  for (const signal of [...signals].sort((a, b) => a.at - b.at)) {
+    if (signal.from === "site") siteSignal(walk, signal.kind, signal.at, signal.site === options.cloudSite);
+    else if (signal.from === "hook") hookSignal(walk, signal.kind, signal.at);
+    else progressSignal(walk, signal, options.cloudSite);
+  }
+  if (walk.is("shift") && walk.lastAt > walk.openedAt) walk.open("burst", walk.lastAt);
+  walk.close(Math.max(options.endedAt, walk.openedAt));
+  return walk.closed.map(({ name, startMs, endMs }) => ({
+    name,
+    startMs: startMs - options.startedAt,
+    endMs: endMs - options.startedAt,
+  }));
+}
+
+/** At most one phase is open. `lastAt` is the last sign of it, where its end is only known afterwards. */
+class PhaseWalk {
+  readonly closed: RunPhase[] = [];
+  name: PhaseName | undefined;
+  openedAt = 0;
+  lastAt = 0;
+  wantsHome = false;
+
+  open(name: PhaseName, at: number): void {
+    this.close(at);
+    this.name = name;
+    this.openedAt = at;
+    this.lastAt = at;
+  }
+
+  close(at: number): void {
+    if (this.name !== undefined) this.closed.push({ name: this.name, startMs: this.openedAt, endMs: at });
+    this.name = undefined;
+  }
+
+  is(...names: PhaseName[]): boolean {
+    return this.name !== undefined && names.includes(this.name);
+  }
+}
+
+function siteSignal(walk: PhaseWalk, kind: SiteEvent["kind"], at: number, inCloud: boolean): void {
+  if (kind === "record-changed") return recordChanged(walk, at);
+  if (!inCloud) return;
+  switch (kind) {
+    case "image-complete":
+      if (walk.is("transfer")) walk.close(at);
+      break;
+    case "pool-created":
+      if (!walk.is("launch")) walk.open("launch", at);
+      break;
+    case "member-up":
+      if (walk.is("launch", "admit")) walk.lastAt = at;
+      break;
+    case "gate-opened":
+      if (walk.is("launch")) walk.open("admit", walk.lastAt);
+      if (walk.is("admit", "launch")) walk.open("shift", at);
+      walk.wantsHome = false;
+      break;
+    case "member-draining":
+    case "member-ended":
+      if (walk.is("drain")) walk.open("take-down", at);
+      break;
+    case "pool-failed":
+      if (walk.is("launch", "admit")) walk.close(at);
+      break;
+    case "pool-gone":
+      walk.close(at);
+      walk.wantsHome = false;
+      break;
+  }
+}
+
+function recordChanged(walk: PhaseWalk, at: number): void {
+  if (walk.is("shift")) walk.lastAt = at;
+  else if (walk.is("burst") && walk.wantsHome) walk.open("drain", at);
+}
+
+function hookSignal(walk: PhaseWalk, kind: "out" | "home" | "apply-ended", at: number): void {
+  if (kind === "apply-ended") {
+    if (walk.is("shift") && walk.lastAt > walk.openedAt) walk.open("burst", walk.lastAt);
+    return;
+  }
+  if (kind === "home") {
+    walk.wantsHome = true;
+    if (walk.is("shift")) walk.open("burst", walk.lastAt);
+    return;
+  }
+  walk.wantsHome = false;
+  if (walk.is("drain")) walk.open("shift", at);
+}
+
+function progressSignal(
+  walk: PhaseWalk,
+  signal: { readonly at: number; readonly step: Progress["step"]; readonly subject: string },
+  cloudSite: string,
+): void {
+  if (signal.step === "direct") {
+    if (walk.is("shift")) walk.lastAt = signal.at;
+    return;
+  }
+  if (!signal.subject.startsWith(`${cloudSite}/`)) return;
+  switch (signal.step) {
+    case "transfer":
+      if (walk.name === undefined) walk.open("transfer", signal.at);
+      break;
+    case "launch":
+      if (walk.name === undefined || walk.is("transfer")) walk.open("launch", signal.at);
+      break;
+    case "admit":
+      if (walk.is("launch")) walk.open("admit", walk.lastAt > walk.openedAt ? walk.lastAt : signal.at);
+      break;
+    case "quiesce":
+      if (walk.is("shift")) walk.open("burst", walk.lastAt);
+      if (walk.is("burst")) walk.open("drain", signal.at);
+      break;
+    case "take-down":
+      if (walk.is("drain")) walk.open("take-down", signal.at);
+      break;
+  }
+}
