@@ -25,7 +25,7 @@ export interface HealthMonitorProps {
   readonly intervalMs?: number;
   /**
    * Milliseconds after which an answer is a bad one. At most `intervalMs`.
-   * @default 1000
+   * @default 1000, or `intervalMs` if that is less
    */
   readonly timeoutMs?: number;
   /**
@@ -67,9 +67,9 @@ export class HealthMonitor {
       durationRule("intervalMs", intervalMs, 100),
       durationRule("timeoutMs", timeoutMs, 10),
       rule(
-        intervalMs === undefined || timeoutMs === undefined || timeoutMs <= intervalMs,
+        timeoutMs === undefined || timeoutMs <= (intervalMs ?? 1_000),
         "timeoutMs",
-        `must be at most \`intervalMs\` (${intervalMs}), got ${timeoutMs}`,
+        `must be at most \`intervalMs\` (${intervalMs ?? "not given; 1000 at a gate"}), got ${timeoutMs}`,
         "Probe less often, or wait less long.",
       ),
       wholeRule("rise", rise, 1, "1 trusts the first good answer."),
@@ -82,7 +82,9 @@ export class HealthMonitor {
    * @internal
    */
   render(): PoolMonitor {
-    const { type, path, expectStatus, intervalMs, timeoutMs, rise, fall } = this.props;
+    const { type, path, expectStatus, intervalMs, rise, fall } = this.props;
+    const timeoutMs =
+      this.props.timeoutMs ?? (intervalMs !== undefined && intervalMs < 1_000 ? intervalMs : undefined);
     return {
       type,
       path,

@@ -100,29 +100,30 @@ function endpointRule(endpoint: string): Rule {
   try {
     url = new URL(endpoint);
   } catch {
-    return badEndpoint(`must be a URL, got ${JSON.stringify(endpoint)}`, "Write it as https://HOST:7501.");
+    return badEndpoint(`must be a URL, got ${shown(endpoint)}`, "Write it as https://HOST:7501.");
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    return badEndpoint(`must be https or http, got ${shown(endpoint)}`, "Write it as https://HOST:7501.");
   }
   if (url.username || url.password || url.search || url.hash || url.pathname !== "/") {
     return badEndpoint(
-      // The value may hold a password, so only its host is shown.
-      `must be scheme, host and port only, got more than that for ${url.host}`,
+      `must be scheme, host and port only, got ${shown(endpoint)}`,
       "The token goes into `tokenFile` or `tokenEnv`.",
     );
   }
   if (url.protocol === "https:") return undefined;
-  if (url.protocol !== "http:") {
-    return badEndpoint(
-      `must be https or http, got ${JSON.stringify(endpoint)}`,
-      "Write it as https://HOST:7501.",
-    );
-  }
   const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(url.hostname);
   return loopback
     ? undefined
     : badEndpoint(
-        `would send the token over the network in clear, got ${JSON.stringify(endpoint)}`,
+        `would send the token over the network in clear, got ${shown(endpoint)}`,
         "Use https; plain http is for loopback addresses.",
       );
+}
+
+/** Somebody may have written a password into it. */
+function shown(endpoint: string): string {
+  return JSON.stringify(endpoint.replace(/[^/]*@/, "...@"));
 }
 
 function badEndpoint(problem: string, mend: string): Rule {
