@@ -1,0 +1,147 @@
+import { AbortedError, SpillwayError } from "../../errors";
+import type { MonitorSpec, PoolStatus } from "../../site/api";
+import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
+import { waitFor, type Look, type StepContext } from "../../wait";
+import { gateId, poolId, type GateName } from "../names";
+import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { probe } from "./probe";
+
+/** A gate that is to open. */
+export interface GateRequest extends GateName {
+  readonly monitor: MonitorSpec;
+  /** Good answers in a row, from outside. */
+  readonly successes: number;
+  /** Members that must be up all that time. @default all the pool's members */
+  readonly minMembers?: number;
+  readonly deadlineMs: number;
+}
+
+/** A gate that is open. */
+export interface GateOpening {
+  readonly id: string;
+  readonly admittedAt: number;
+}
+
+/**
+ * Step 3, first half: recognises that a pool is available. Probes its address from here, as users would reach it, and wants
+ * `successes` good answers in a row while enough members are up. A bad answer, or a member that goes down meanwhile, begins the row
+ * anew.
+ *
+ * When it does not open (a deadline, or every member failed), the pool is marked for a new try. When it is aborted, the pool is
+ * left as it is: nothing is wrong with it.
+ * @throws SpillwayError, DeadlineError, AbortedError
+ */
+export async function openGate(
+  sites: SiteDirectory,
+  request: GateRequest,
+  context: StepContext,
+): Promise<GateOpening> {
+  const client = sites.get(request.site);
+  try {
+    await untilAvailable(client, request, context);
+  } catch (error) {
+    if (!(error instanceof AbortedError) && !(error instanceof PoolGone)) {
+      const reason = error instanceof SpillwayError ? error.report.problem : String(error);
+      await lastAct((options) => client.failPool(request.name, `the gate did not open: ${reason}`, options));
+    }
+    throw error;
+  }
+  const admittedAt = Date.now();
+  const gate = { generation: request.generation, admittedAt };
+  const status = await client.putGate(request.name, gate, { signal: context.signal });
+  if (!status) throw new PoolGone(request);
+  return { id: gateId(request), admittedAt };
+}
+
+function untilAvailable(client: SiteClient, request: GateRequest, context: StepContext): Promise<void> {
+  const subject = poolId(request);
+  const row = new Row();
+  return waitFor(context, {
+    step: "admit",
+    subject,
+    what: `${request.successes} good answers in a row from ${subject}`,
+    deadlineMs: request.deadlineMs,
+    intervalMs: request.monitor.intervalMs,
+    mend: "Users stay where they were, and the pool's members are launched anew by the next apply. Look at the monitor (its path and expected status) and at the members' output at the site.",
+    look: throughSilence(request.site, async (): Promise<Look<void>> => {
+      const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
+      if (!status) throw new PoolGone(request);
+      if (status.phase === "failed" || isHopeless(status)) throw neverAvailable(subject, status);
+      const wanted = request.minMembers ?? status.spec.members;
+      const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
+      const answer = await probe(reachable(status, client), status.spec.listen.port, request.monitor);
+      const problem =
+        up.length < wanted
+          ? `${up.length} of ${wanted} members up${lastProblem(status)}`
+          : answer.good
+            ? undefined
+            : `from outside: ${answer.problem}`;
+      row.see(up, problem === undefined);
+      if (row.length >= request.successes) {
+        const message = `available: ${row.length} good answers in a row, ${up.length} members up`;
+        context.progress({ step: "admit", subject, message, fraction: 1 });
+        return { done: true, value: undefined };
+      }
+      return {
+        done: false,
+        message: problem ?? `${row.length} of ${request.successes} good answers in a row`,
+        fraction: row.length / request.successes,
+      };
+    }),
+  });
+}
+
+/** Good answers in a row, from the same members. */
+class Row {
+  length = 0;
+  private members: readonly string[] = [];
+
+  see(up: readonly string[], good: boolean): void {
+    const lost = this.members.some((member) => !up.includes(member));
+    this.members = up;
+    if (!good) this.length = 0;
+    else this.length = lost ? 1 : this.length + 1;
+  }
+}
+
+/** Nobody is left who could still come up. */
+function isHopeless(status: PoolStatus): boolean {
+  return (
+    status.phase !== "reconciling" &&
+    status.members.length > 0 &&
+    status.members.every(({ state }) => state === "failed")
+  );
+}
+
+/** The address as it is reached from here: an agent's host stands for "any address". */
+function reachable(status: PoolStatus, client: SiteClient): string {
+  const { address } = status.spec.listen;
+  if (address !== "0.0.0.0" && address !== "::") return address;
+  return new URL(client.endpoint).hostname.replace(/^\[|\]$/g, "");
+}
+
+function lastProblem(status: PoolStatus): string {
+  const found = status.members.find(({ state, problem }) => state !== "up" && problem !== undefined);
+  return found ? ` (${found.id}: ${found.problem})` : "";
+}
+
+function neverAvailable(subject: string, status: PoolStatus): SpillwayError {
+  const words = status.members.flatMap(({ id, problem }) => (problem ? [`${id}: ${problem}`] : []));
+  return new SpillwayError({
+    place: `gate of ${subject}`,
+    problem: `no member of ${subject} can become available: ${[...(status.problem ? [status.problem] : []), ...words].join("; ") || "all failed"}`,
+    mend: "Users stay where they were. Mend what the members say, then apply again: they are launched anew.",
+  });
+}
+
+/** The pool went away under the gate. */
+class PoolGone extends SiteError {
+  constructor(gate: GateName) {
+    super("not-found", {
+      place: `gate of ${poolId(gate)}`,
+      problem: `the pool ${poolId(gate)} is not there (any more)`,
+      mend: "Refer to the `id` of a declared pool, so that the gate waits for its launch; then apply again.",
+      attribute: ["pool"],
+    });
+  }
+}

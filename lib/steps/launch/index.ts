@@ -1,0 +1,2 @@
+export { checkImageIsThere } from "./image-check";
+export { launchPool, type LaunchRequest } from "./launch";

@@ -1,0 +1,118 @@
+import { SpillwayError } from "../../errors";
+import type { PoolSpec, PoolStatus } from "../../site/api";
+import type { SiteClient, SiteDirectory } from "../../site/client";
+import { waitFor, type Look, type StepContext } from "../../wait";
+import { poolId, type PoolName } from "../names";
+import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+
+/** A pool that is to run. */
+export interface LaunchRequest extends PoolName {
+  readonly spec: PoolSpec;
+  readonly deadlineMs: number;
+  /**
+   * Take it down again when the launch fails or is stopped, if this launch made it: so that a failed create leaves nothing behind.
+   * A pool that was there before is left as it is. @default false
+   */
+  readonly undo?: boolean;
+}
+
+/**
+ * Step 2: launches a pool's members, or changes a pool to what it should be. Idempotent: a pool of the same owner is adopted, a
+ * failed one gets a new try. Returns when the members run; whether they are available is the gate's business.
+ * @throws SiteError `owned-by-another`, `image-missing`, `port-taken`, …
+ * @throws SpillwayError when the site gave the launch up, with the last words of the members
+ * @throws DeadlineError, AbortedError
+ */
+export async function launchPool(
+  sites: SiteDirectory,
+  request: LaunchRequest,
+  context: StepContext,
+): Promise<PoolStatus> {
+  const client = sites.get(request.site);
+  const before = await client.pool(request.name, { signal: context.signal });
+  let asked = false;
+  try {
+    const status = await client.putPool(request.name, request.spec, { signal: context.signal });
+    asked = true;
+    if (status.phase === "failed") await client.retryPool(request.name, { signal: context.signal });
+    return await untilLaunched(client, request, context);
+  } catch (error) {
+    if (request.undo && asked && before === undefined) {
+      await lastAct((options) => client.deletePool(request.name, request.spec.owner, options));
+    }
+    throw error;
+  }
+}
+
+function untilLaunched(
+  client: SiteClient,
+  request: LaunchRequest,
+  context: StepContext,
+): Promise<PoolStatus> {
+  const subject = poolId(request);
+  return waitFor(context, {
+    step: "launch",
+    subject,
+    what: `${request.spec.members} members to be launched`,
+    deadlineMs: request.deadlineMs,
+    intervalMs: 250,
+    mend: "Look at the members' output at the site and raise `timeouts` if they only need longer; then apply again.",
+    look: throughSilence(request.site, async (): Promise<Look<PoolStatus>> => {
+      const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
+      if (!status) throw vanished(subject);
+      if (status.spec.owner !== request.spec.owner) throw takenOver(subject, status.spec.owner);
+      if (status.phase === "failed") throw launchFailed(subject, status);
+      if (status.phase === "ready") {
+        context.progress({ step: "launch", subject, message: launchedMessage(status, request), fraction: 1 });
+        return { done: true, value: status };
+      }
+      const launched = launchedOf(status, request);
+      return {
+        done: false,
+        message: launchedMessage(status, request),
+        fraction: Math.min(1, launched / request.spec.members),
+      };
+    }),
+  });
+}
+
+/** Members that run what was asked for. */
+function launchedOf(status: PoolStatus, request: LaunchRequest): number {
+  return status.members.filter(
+    ({ image, state }) => image === request.spec.image && state !== "draining" && state !== "failed",
+  ).length;
+}
+
+function launchedMessage(status: PoolStatus, request: LaunchRequest): string {
+  const up = status.members.filter(({ state }) => state === "up").length;
+  const draining = status.members.filter(({ state }) => state === "draining").length;
+  const leaving = draining > 0 ? `, ${draining} draining` : "";
+  return `${launchedOf(status, request)} of ${request.spec.members} members launched, ${up} up${leaving}`;
+}
+
+function launchFailed(subject: string, status: PoolStatus): SpillwayError {
+  const words = [
+    ...new Set(status.members.flatMap(({ id, problem }) => (problem ? [`${id}: ${problem}`] : []))),
+  ];
+  return new SpillwayError({
+    place: `pool ${subject}`,
+    problem: `the launch failed: ${[status.problem ?? "no member came up", ...words].join("; ")}`,
+    mend: "Mend what the members say (the image's command, its environment, the port), then apply again: they are launched anew.",
+  });
+}
+
+function vanished(subject: string): SpillwayError {
+  return new SpillwayError({
+    place: `pool ${subject}`,
+    problem: "the pool was taken down by someone else while it was being launched",
+    mend: "Find out who deletes it, then apply again.",
+  });
+}
+
+function takenOver(subject: string, owner: string): SpillwayError {
+  return new SpillwayError({
+    place: `pool ${subject}`,
+    problem: `the pool was taken over by "${owner}" while it was being launched`,
+    mend: "Give each pool at a site a name of its own.",
+  });
+}

@@ -1,0 +1,1 @@
+export { siphonUsers, type SiphonRequest } from "./siphon";

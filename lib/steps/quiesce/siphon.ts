@@ -1,0 +1,166 @@
+import { formatDuration } from "../../duration";
+import { AbortedError, DeadlineError } from "../../errors";
+import type { PoolTraffic, QuiesceSpec } from "../../site/api";
+import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
+import { waitFor, type Look, type StepContext } from "../../wait";
+import { poolId, type GateName } from "../names";
+import { lastAct, ONE_LOOK } from "../patience";
+import { recordsThatNameThePool, stillDirected } from "./still-directed";
+
+/** A gate that is to close. */
+export interface SiphonRequest extends GateName {
+  /** The site must have been without a user for so long. */
+  readonly quietPeriodMs: number;
+  /** How long after the record's change stale answers may live; counted from now. */
+  readonly recordTtlMs: number;
+  /** `hold`: at the deadline nothing is taken down. `force`: users who are still there are cut off. */
+  readonly onDeadline: "hold" | "force";
+  readonly deadlineMs: number;
+}
+
+/** Everybody, until changed. Idle connections are closed early: whoever comes back asks for the name again. */
+const EVERYBODY: QuiesceSpec = { share: 1, forMs: 0, idleCloseMs: 1_000 };
+const NOBODY: QuiesceSpec = { share: 0, forMs: 0, idleCloseMs: 0 };
+
+/**
+ * Step 4: asks the users of a pool to leave and returns when none is left. Two things must hold, and neither replaces the other:
+ * the record's TTL has passed, and *then* the sessions seen at the pool are zero, and nobody came for the quiet period. An agent
+ * that cannot be asked is waited for: unreachable is not empty.
+ *
+ * How it ends early:
+ * - the pool is gone, or another gate has admitted it since: returns at once; nothing is left to close.
+ * - the record still answers with this pool (`hold`): throws at once; users would keep coming.
+ * - deadline with `hold`: throws, and users keep being asked to leave. The record no longer names the site, so those who leave are
+ *   served elsewhere, and the next try has fewer to wait for. A record that takes the site in again switches it off.
+ * - aborted (Ctrl-C, returning demand): switches it off, then throws. Whoever stopped it wants the site to serve.
+ *
+ * @throws SpillwayError, DeadlineError, AbortedError
+ */
+export async function siphonUsers(
+  sites: SiteDirectory,
+  request: SiphonRequest,
+  context: StepContext,
+): Promise<void> {
+  const client = sites.get(request.site);
+  const subject = poolId(request);
+  const startedAt = Date.now();
+  if (!(await isPresentGate(client, request, context))) return;
+  if (request.onDeadline === "hold") {
+    const records = await recordsThatNameThePool(sites, request, context);
+    if (records.length > 0) throw stillDirected(subject, records);
+  }
+  const watch = new EmptyWatch();
+  try {
+    await waitFor(context, {
+      step: "quiesce",
+      subject,
+      what: "the last user to leave",
+      deadlineMs: request.deadlineMs,
+      intervalMs: 250,
+      mend: `Nothing was taken down, and users keep being asked to leave. Apply again to go on waiting, raise \`timeouts.delete\`, or set \`on_deadline = "force"\` to cut them off.`,
+      look: () => look(client, request, context, watch, startedAt + request.recordTtlMs),
+    });
+    context.progress({ step: "quiesce", subject, message: "no user is left", fraction: 1 });
+  } catch (error) {
+    if (error instanceof AbortedError) {
+      await lastAct((options) => client.quiesce(request.name, NOBODY, options));
+      throw new AbortedError(
+        `stopped while users were leaving ${subject}: it serves on, and nothing was taken down. The next apply goes on from here, or puts the site back into the record`,
+      );
+    }
+    if (!(error instanceof DeadlineError) || request.onDeadline === "hold") throw error;
+    context.progress({
+      step: "quiesce",
+      subject,
+      message: "the deadline has passed; users who are still there are cut off",
+    });
+  }
+}
+
+async function isPresentGate(client: SiteClient, gate: GateName, context: StepContext): Promise<boolean> {
+  const status = await client.pool(gate.name, { signal: context.signal });
+  if (!status) return false;
+  return status.gate === undefined || status.gate.generation === gate.generation;
+}
+
+async function look(
+  client: SiteClient,
+  request: SiphonRequest,
+  context: StepContext,
+  watch: EmptyWatch,
+  ttlUntil: number,
+): Promise<Look<undefined>> {
+  let traffic: PoolTraffic | undefined;
+  try {
+    const options = { ...ONE_LOOK, signal: context.signal };
+    if (watch.mustAsk) {
+      // After a silence too: an agent may have been restarted from an older state.
+      traffic = await client.quiesce(request.name, EVERYBODY, options);
+      watch.asked();
+    } else {
+      traffic = await client.traffic(request.name, options);
+    }
+  } catch (error) {
+    if (!(error instanceof SiteError) || !error.isSilence) throw error;
+    watch.silence();
+    return {
+      done: false,
+      message: `the agent of site ${request.site} cannot be asked who is left; unreachable is not empty, so the wait goes on`,
+    };
+  }
+  if (!traffic) return { done: true, value: undefined };
+  const quietMs = watch.see(traffic);
+  const ttlLeftMs = ttlUntil - Date.now();
+  if (quietMs >= request.quietPeriodMs && ttlLeftMs <= 0) return { done: true, value: undefined };
+  return { done: false, message: message(traffic, request.quietPeriodMs - quietMs, ttlLeftMs) };
+}
+
+function message(traffic: PoolTraffic, quietLeftMs: number, ttlLeftMs: number): string {
+  const users = usersOf(traffic);
+  const parts = [
+    users > 0
+      ? `waiting for ${users} ${users === 1 ? "session" : "sessions"} to leave`
+      : "no session is left",
+    quietLeftMs > 0 ? `${formatSeconds(quietLeftMs)} of quiet still to come` : "quiet for long enough",
+  ];
+  if (ttlLeftMs > 0) parts.push(`stale answers may live for ${formatSeconds(ttlLeftMs)}`);
+  return parts.join(", ");
+}
+
+function formatSeconds(ms: number): string {
+  return formatDuration(Math.ceil(ms / 1_000) * 1_000);
+}
+
+function usersOf(traffic: PoolTraffic): number {
+  return Math.max(traffic.sessions, traffic.openConnections, traffic.inFlight + traffic.queued);
+}
+
+/**
+ * How long a pool has been seen empty. The balancer's own `quietMs` alone would not do: one that was restarted a moment ago has
+ * never seen a request, and would call itself quiet since ever.
+ */
+class EmptyWatch {
+  private emptySince: number | undefined;
+  private requestsTotal = -1;
+  /** True until the users were asked to leave, and again after a silence. */
+  mustAsk = true;
+
+  asked(): void {
+    this.mustAsk = false;
+  }
+
+  silence(): void {
+    this.emptySince = undefined;
+    this.mustAsk = true;
+  }
+
+  /** Milliseconds for which it was empty, seen by us and by the balancer alike. */
+  see(traffic: PoolTraffic): number {
+    const now = Date.now();
+    const someoneCame = traffic.requestsTotal !== this.requestsTotal;
+    this.requestsTotal = traffic.requestsTotal;
+    if (usersOf(traffic) > 0) this.emptySince = undefined;
+    else if (this.emptySince === undefined || someoneCame) this.emptySince = now;
+    return this.emptySince === undefined ? 0 : Math.min(now - this.emptySince, traffic.quietMs);
+  }
+}

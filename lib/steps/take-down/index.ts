@@ -1,0 +1,1 @@
+export { takeDownPool, type TakeDownRequest } from "./take-down";

@@ -1,0 +1,1 @@
+export { dropImage, findImage, previewTransfer, transferImage, type TransferRequest } from "./transfer";
