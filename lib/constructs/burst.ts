@@ -2,10 +2,12 @@ import { Fn, TerraformStack, Token, ref } from "cdktf";
 import type { TerraformOutput, TerraformVariable } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
+import { throwProblems } from "../errors";
 import type { BurstManifest, BurstPolicy } from "../hook/manifest";
+import { policyProblems } from "../policy";
 import { endpointsOf, writeManifest } from "./burst-manifest";
 import { declareParameters, variableOf } from "./burst-parameters";
-import { policyRules, withDefaults } from "./burst-policy";
+import { withDefaults } from "./burst-policy";
 import { CloudPool } from "./cloud-pool";
 import type { Condition } from "./condition";
 import { addressOf } from "./condition";
@@ -19,7 +21,7 @@ import { ImageReplica } from "./image-replica";
 import type { IPool, PoolProps } from "./pool";
 import { poolRules } from "./pool";
 import type { Site } from "./site";
-import { aboveZeroRule, nameRule, refuse, rule, textRule } from "./validate";
+import { aboveZeroRule, nameRule, reportsOf, rule, textRule } from "./validate";
 import type { Rule } from "./validate";
 
 /** Home. */
@@ -119,10 +121,12 @@ export class Burst extends Construct implements IBurst {
     const policy = withDefaults(props.policy);
     this.burstName = props.burstName ?? id;
     const parametersFile = props.parametersFile ?? `desired/${this.burstName}.tfvars.json`;
-    refuse(this.node.path, [
-      ...this.nameRules(),
-      ...burstRules(props, this.burstName, parametersFile),
-      ...policyRules(policy),
+    throwProblems([
+      ...reportsOf(this.node.path, [
+        ...this.nameRules(),
+        ...burstRules(props, this.burstName, parametersFile),
+      ]),
+      ...policyProblems(policy, this.node.path),
     ]);
 
     const variable = variableOf(this.burstName);

@@ -59,12 +59,6 @@ export function aboveZeroRule(attribute: string, value: number | undefined, mend
   return broken(attribute, `must be above 0, got ${value}`, mend);
 }
 
-/** A share between 0 and 1, 0 excluded. */
-export function shareRule(attribute: string, value: number | undefined, mend: string): Rule {
-  if (!known(value) || (value > 0 && value <= 1)) return undefined;
-  return broken(attribute, `must be above 0 and at most 1, got ${value}`, mend);
-}
-
 export function durationRule(attribute: string, valueMs: number | undefined, leastMs = 1): Rule {
   if (!known(valueMs) || (Number.isInteger(valueMs) && valueMs >= leastMs && valueMs <= LONGEST_MS))
     return undefined;

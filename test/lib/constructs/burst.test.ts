@@ -234,8 +234,8 @@ describe("refuses, with its path, everything that is wrong at once", () => {
       "`gate.successes` must be a whole number of at least 1, got 0",
       '`record.name` must be a full domain name, got "shop"',
       "`record.ttlSeconds` must be a whole number from 1 to 86400, got -5",
-      "`policy.homeBelow` must be below `burstAbove` (0.4), got 0.5",
-      "`policy.minCloudMembers` must be at most `maxCloudMembers` (2), got 5",
+      "`policy.homeBelow` must be below `burstAbove`, or the burst would come and go, got 0.5",
+      "`policy.maxCloudMembers` must be at least `minCloudMembers`, got 2",
     ]);
     expect(problems.every(({ place, mend }) => place === "shop/shop" && mend.length > 10)).toBe(true);
   });
@@ -276,7 +276,7 @@ describe("refuses, with its path, everything that is wrong at once", () => {
     [
       "a threshold that is none",
       () => declare({ policy: { burstAbove: Number.NaN } }),
-      "`policy.burstAbove` must be above 0, got NaN",
+      "`policy.burstAbove` must be above 0 and at most 2, got null",
     ],
   ])("%s", (_, act, problem) => {
     expect(refusalsOf(act)).toContainEqual(expect.stringContaining(problem));
