@@ -1,4 +1,5 @@
 import type { AttributePath, Attributes, Config, Plan, PlanConfig, Planned, State } from "../schema";
+import type { Decimal } from "../values/decimal";
 import type { HandlerContext, ResourceContext } from "./context";
 
 type Awaitable<T> = T | Promise<T>;
@@ -32,12 +33,14 @@ export interface MoveRequest {
   /** `registry.terraform.io/hashicorp/null`. */
   readonly sourceProvider: string;
   readonly sourceVersion: number;
-  /** The other resource's state, as JSON. Whole numbers beyond 2^53 are bigint. */
+  /** The other resource's state. */
   readonly state: RawState;
 }
 
-/** A stored state as raw JSON: whole numbers beyond 2^53 are bigint. */
-export type RawJson = null | boolean | number | bigint | string | RawJson[] | { [name: string]: RawJson };
+/** Stored JSON without loss: a number that a double does not hold as written is a bigint (whole) or a {@link Decimal}. */
+export type RawJson =
+  null | boolean | number | bigint | Decimal | string | RawJson[] | { [name: string]: RawJson };
+/** A stored state, by attribute. */
 export type RawState = { [name: string]: RawJson };
 
 /**

@@ -1,0 +1,2 @@
+export * from "./reattach";
+export * from "./serve";

@@ -1,0 +1,4 @@
+import { serve } from "../../../../../providers/terraform/plugin";
+import { shop } from "./shop-provider";
+
+void serve(shop);
