@@ -54,6 +54,8 @@ export interface BalancerMember {
   readonly port: number;
   /** `draining`: takes no new user; its present ones stay. */
   readonly draining: boolean;
+  /** Its share of the load beside the other members', 1 to 100. @default 1 */
+  readonly weight?: number;
 }
 
 /** What the balancer should do for one pool: a desired state, sent whole. */

@@ -1,0 +1,1 @@
+export { LocalBalancer, type LocalBalancerOptions } from "./local-balancer";
