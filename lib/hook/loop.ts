@@ -176,9 +176,7 @@ export class Loop {
     if (this.work) {
       const reversed = this.work.wanted.burst !== desired.burst;
       if (reversed && !this.work.stop.signal.aborted) {
-        const why = desired.burst
-          ? "demand is back: the way home is cancelled"
-          : "demand is gone: the burst is cancelled";
+        const why = `${desired.burst ? "out" : "home"} was decided while the other was under way: that is stopped`;
         this.parts.emit({ kind: "aborting", why });
         this.work.stop.abort();
       }
@@ -260,7 +258,9 @@ export class Loop {
 
   private workFailed(work: Work, error: unknown): void {
     const { clock, emit, options } = this.parts;
-    if (work.step !== "verify") this.inForce = undefined;
+    // What was applied stays applied, read back or not.
+    if (work.step === "verify" && error instanceof AbortedError) return;
+    this.inForce = undefined;
     if (error instanceof AbortedError || work.stop.signal.aborted) {
       this.note({ kind: "aborted", why: messageOf(error) });
       emit({ kind: "aborted" });

@@ -104,7 +104,7 @@ function removalInBurst(check: PlanCheck, change: ResourceChange): Refusal[] {
   // An object left over from an earlier replacement is superseded: its gate lets go at once.
   if (kind === "gate" && change.deposed) return [];
   // A pool or gate that broke before users were sent to it may be made anew.
-  if (change.action === "replace" && sendsUsers(check, "before") === false) return [];
+  if ((change.action === "replace" || change.deposed) && !mayHaveUsers(check)) return [];
   return refuse(
     `the cloud's ${kind} would be removed while the burst is wanted`,
     `Change nothing but \`${check.manifest.variable}\` during a burst, or come home first.`,
@@ -243,6 +243,14 @@ function kindOf(check: PlanCheck, change: ResourceChange): keyof BurstManifest["
 
 function recordOf(check: PlanCheck): ResourceChange | undefined {
   return check.plan.changes.find((change) => kindOf(check, change) === "record" && !change.deposed);
+}
+
+/** Users are sent only to a site whose gate has opened. */
+function mayHaveUsers(check: PlanCheck): boolean {
+  const gate = check.plan.changes.find(
+    (change) => kindOf(check, change) === "gate" && change.before !== undefined,
+  );
+  return sendsUsers(check, "before") ?? gate !== undefined;
 }
 
 /** Undefined: the record does not say it in a way that is understood. */

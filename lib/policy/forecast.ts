@@ -17,7 +17,7 @@ export interface Forecast {
 
 const LEVEL_SAMPLES = 3;
 /** Fewer samples make no trend. */
-const TREND_SAMPLES = 5;
+const TREND_SAMPLES = 12;
 /** More samples than this are thinned: the trend is a median over all pairs. */
 const MOST_SAMPLES = 60;
 /** A forecast never says more than this times the demand there is. */
@@ -25,7 +25,8 @@ export const MOST_GROWTH = 3;
 
 /**
  * What demand will be `leadTimeMs` from now, by the trend of the samples. The trend is the Theil–Sen slope (the median of the slopes
- * of all pairs): up to 29 % of the samples may be wild without moving it. A trend is not stretched further ahead than it was seen.
+ * of all pairs): up to 29 % of the samples may be wild without moving it. It must be seen both in all samples and in the last third,
+ * and the flatter of the two counts: a step tilts one or the other, never both. A trend is not stretched further ahead than it was seen.
  */
 export function forecast(samples: readonly Sample[], leadTimeMs: number): Forecast {
   const usable = samples.filter((sample) => Number.isFinite(sample.at) && Number.isFinite(sample.rps));
@@ -34,7 +35,10 @@ export function forecast(samples: readonly Sample[], leadTimeMs: number): Foreca
   const levelRps = Math.max(0, median(sorted.slice(-LEVEL_SAMPLES).map((sample) => sample.rps)));
   const spanMs = (sorted.at(-1)?.at ?? 0) - (sorted[0]?.at ?? 0);
   const horizonMs = Math.max(0, Math.min(leadTimeMs, spanMs));
-  const slopePerSecond = sorted.length < TREND_SAMPLES ? 0 : theilSen(thin(sorted));
+  const slopePerSecond =
+    sorted.length < TREND_SAMPLES
+      ? 0
+      : flatter(theilSen(thin(sorted)), theilSen(thin(sorted.slice(-Math.floor(sorted.length / 3)))));
   const raw = levelRps + (slopePerSecond * horizonMs) / 1_000;
   return {
     levelRps,
@@ -42,6 +46,11 @@ export function forecast(samples: readonly Sample[], leadTimeMs: number): Foreca
     horizonMs,
     forecastRps: Math.min(Math.max(0, raw), levelRps * MOST_GROWTH),
   };
+}
+
+function flatter(a: number, b: number): number {
+  if (a * b <= 0) return 0;
+  return Math.abs(a) < Math.abs(b) ? a : b;
 }
 
 function theilSen(samples: readonly Sample[]): number {
