@@ -1,0 +1,101 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { SpillwayError } from "../../errors";
+import { openImageStore } from "../../image";
+import { version } from "../../version";
+import type { SitePorts } from "../ports";
+import { DirectoryLock } from "./directory-lock";
+import { EventLog } from "./event-log";
+import { Images } from "./images";
+import { NameRecords } from "./name-records";
+import { Pools } from "./pools";
+import { Reviver } from "./reviver";
+import { Router } from "./router";
+import { routesOf } from "./routes";
+import { AgentServer, type ListenOptions, type TlsFiles } from "./server";
+import { StateFile } from "./state-file";
+import { TokenCheck, readToken } from "./token";
+
+export interface AgentOptions {
+  /** The site's name. */
+  readonly site: string;
+  /** Where everything is kept that must survive a restart. One agent for each. */
+  readonly stateDir: string;
+  readonly listen: ListenOptions;
+  /** At least 16 characters. Either this or `tokenFile`. */
+  readonly token?: string;
+  readonly tokenFile?: string;
+  /** Needed on any address but loopback. */
+  readonly tls?: TlsFiles;
+  readonly ports: SitePorts;
+  /** Gets one line for each thing worth telling. Never a token. @default nobody */
+  readonly log?: (line: string) => void;
+  /** The rate of the link into this site while none was measured, bits per second. @default 100000000 */
+  readonly assumedRateBps?: number;
+}
+
+export interface RunningAgent {
+  /** `http://127.0.0.1:7501` */
+  readonly endpoint: string;
+  /** Stops the agent. Its members, its balancer and its name server go on; the next agent takes them up. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a site's agent: takes up what runs already, then listens.
+ * @throws SpillwayError for a token, an address, a state directory or a helper that it cannot work with
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { site, stateDir, ports } = options;
+  const log = options.log ?? (() => undefined);
+  mustBeName(site);
+  const token = new TokenCheck(await readToken(options));
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  const closing: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const step of closing.splice(0).reverse()) await step();
+  };
+  try {
+    const lock = await DirectoryLock.take(stateDir);
+    closing.push(() => lock.release());
+    const file = await StateFile.open(join(stateDir, "state.json"), site);
+    const events = new EventLog(join(stateDir, "events.ndjson"), log);
+    closing.push(() => events.close());
+    const save = () => file.save();
+    const store = await openImageStore({
+      directory: join(stateDir, "images"),
+      site,
+      usedBy: (digest) => pools.usedBy(digest),
+      assumedRateBps: options.assumedRateBps,
+    });
+    closing.push(() => store.close());
+    const balancer = new Reviver("the balancer", () => ports.balancer.start(), log);
+    const pools: Pools = new Pools(file.state, store, { site, ports, events, balancer, log, save });
+    const records = new NameRecords(site, file.state, ports.nameServer, { events, save, log });
+    const images = new Images(store, pools, ports.launcher, events);
+    const router = new Router(
+      routesOf({ site, version, startedAt: Date.now(), pools, images, records, events }),
+    );
+    await ports.balancer.start();
+    closing.push(() => records.stop());
+    await records.start();
+    closing.push(() => pools.stop());
+    await pools.start();
+    const server = await AgentServer.listen({ listen: options.listen, tls: options.tls, token, router, log });
+    closing.push(() => server.close());
+    events.add("agent-started", site, `${server.endpoint}, version ${version}, process ${process.pid}`);
+    return { endpoint: server.endpoint, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function mustBeName(site: string): void {
+  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(site)) return;
+  throw new SpillwayError({
+    place: "site",
+    problem: `a site's name has lower-case letters, digits and hyphens only, got ${JSON.stringify(site)}`,
+    mend: "Name it such as `onprem` or `cloud-1`.",
+  });
+}

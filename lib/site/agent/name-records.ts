@@ -1,0 +1,182 @@
+import { messageOf } from "../../errors";
+import { sleep } from "../../wait";
+import type { RecordSpec, RecordStatus } from "../api";
+import type { NameServer } from "../ports";
+import type { EventLog } from "./event-log";
+import { Mutex } from "./mutex";
+import { AgentError } from "./problems";
+import { Reviver } from "./reviver";
+import type { AgentState } from "./state";
+
+const LOOK_MS = 2_000;
+
+/** The global records of a site that has a name server. */
+export class NameRecords {
+  private readonly changes = new Mutex();
+  private readonly stopping = new AbortController();
+  private readonly reviver: Reviver | undefined;
+  private watching: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly site: string,
+    private readonly state: AgentState,
+    private readonly nameServer: NameServer | undefined,
+    private readonly context: {
+      readonly events: EventLog;
+      readonly save: () => Promise<void>;
+      readonly log: (line: string) => void;
+    },
+  ) {
+    this.reviver = nameServer && new Reviver("the name server", () => nameServer.start(), context.log);
+  }
+
+  /** `address:port` of the name server, where there is one. */
+  get endpoint(): string | undefined {
+    return this.nameServer?.endpoint;
+  }
+
+  async start(): Promise<void> {
+    if (!this.nameServer) return;
+    await this.nameServer.start();
+    await this.restore();
+    this.watching = this.watch();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.watching;
+  }
+
+  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
+    const server = this.mustHaveServer(name, 409);
+    return this.changes.run(async () => {
+      const before = this.state.records[name];
+      if (before) mustOwn(name, before.spec.owner, spec.owner);
+      this.state.records[name] = { name, spec };
+      await this.context.save();
+      const status = await this.asked(() => server.put(name, spec));
+      if (!sameSpec(before?.spec, spec)) {
+        this.context.events.add("record-changed", name, answersOf(spec));
+      }
+      return status;
+    });
+  }
+
+  async get(name: string): Promise<RecordStatus> {
+    const server = this.mustHaveServer(name, 404);
+    const status = await this.asked(() => server.get(name));
+    if (status) return status;
+    throw notFound(this.site, name);
+  }
+
+  remove(name: string, owner: string): Promise<void> {
+    const server = this.mustHaveServer(name, 404);
+    return this.changes.run(async () => {
+      const before = this.state.records[name];
+      if (!before) throw notFound(this.site, name);
+      mustOwn(name, before.spec.owner, owner);
+      await this.asked(() => server.remove(name));
+      delete this.state.records[name];
+      await this.context.save();
+      this.context.events.add("record-removed", name, answersOf(before.spec));
+    });
+  }
+
+  async list(): Promise<readonly RecordStatus[]> {
+    const server = this.nameServer;
+    return server ? this.asked(() => server.list()) : [];
+  }
+
+  /** A name server that does not answer is started again, once, and asked again. */
+  private async asked<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await ask();
+      this.reviver?.answered();
+      return answer;
+    } catch (error) {
+      try {
+        await this.reviver?.revive(error);
+        return await ask();
+      } catch (again) {
+        throw new AgentError(
+          "internal",
+          {
+            place: `site ${this.site}`,
+            problem: `the name server does not answer: ${messageOf(again)}`,
+            mend: "The agent goes on trying to start it; its log says why it ends.",
+          },
+          { status: 503, cause: again },
+        );
+      }
+    }
+  }
+
+  private async watch(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await sleep(LOOK_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.restore().catch((error: unknown) => this.context.log(messageOf(error)));
+    }
+  }
+
+  /** What the name server lost is given to it again; what it has besides is removed. */
+  private restore(): Promise<void> {
+    const server = this.nameServer;
+    if (!server) return Promise.resolve();
+    return this.changes.run(async () => {
+      const held = new Map((await this.asked(() => server.list())).map((status) => [status.name, status]));
+      for (const { name, spec } of Object.values(this.state.records)) {
+        if (sameSpec(held.get(name)?.spec, spec)) continue;
+        await server.put(name, spec);
+        this.context.events.add("record-changed", name, `restored: ${answersOf(spec)}`);
+      }
+      for (const name of held.keys()) if (!this.state.records[name]) await server.remove(name);
+    });
+  }
+
+  private mustHaveServer(name: string, status: number): NameServer {
+    if (this.nameServer) return this.nameServer;
+    throw new AgentError(
+      "no-name-server",
+      {
+        place: `record ${name}`,
+        problem: `site "${this.site}" has no name server`,
+        mend: "Name a site that has one in `name_server`, or start this agent with --name-server.",
+      },
+      { status },
+    );
+  }
+}
+
+function mustOwn(name: string, owner: string, asking: string): void {
+  if (owner === asking) return;
+  throw new AgentError("owned-by-another", {
+    place: `record ${name}`,
+    problem: `the record "${name}" belongs to "${owner}", not to "${asking}"`,
+    mend: "Choose another name, or have its owner remove it.",
+    attribute: ["owner"],
+  });
+}
+
+function notFound(site: string, name: string): AgentError {
+  return new AgentError("not-found", {
+    place: `record ${name}`,
+    problem: `the name server of site "${site}" has no record "${name}"`,
+    mend: "Declare it first, or correct the name.",
+  });
+}
+
+function sameSpec(one: RecordSpec | undefined, other: RecordSpec): boolean {
+  const of = ({ owner, ttlSeconds, answers }: RecordSpec) =>
+    JSON.stringify([
+      owner,
+      ttlSeconds,
+      answers.map(({ site, address, weight, pool }) => [site, address, weight, pool]),
+    ]);
+  return one !== undefined && of(one) === of(other);
+}
+
+function answersOf({ answers, ttlSeconds }: RecordSpec): string {
+  return `${answers.map(({ site, weight }) => `${site} ${weight}`).join(", ")}, TTL ${ttlSeconds} s`;
+}

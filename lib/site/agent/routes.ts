@@ -1,0 +1,218 @@
+import type { Health, SiteContext } from "../api";
+import {
+  checkDigest,
+  checkGateSpec,
+  checkOwner,
+  checkPoolName,
+  checkPoolSpec,
+  checkQuiesceSpec,
+  checkReason,
+  checkRecordName,
+  checkRecordSpec,
+} from "./bodies";
+import type { EventLog } from "./event-log";
+import { type Images, MAX_INDEX_BYTES, MAX_SEGMENT_BYTES } from "./images";
+import type { NameRecords } from "./name-records";
+import type { Pools } from "./pools";
+import { AgentError } from "./problems";
+import type { Answer, Request, Route } from "./router";
+
+/** What the routes act upon. */
+export interface SiteRooms {
+  readonly site: string;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly pools: Pools;
+  readonly images: Images;
+  readonly records: NameRecords;
+  readonly events: EventLog;
+}
+
+/** The API's table (lib/site/api.ts) as routes. */
+export function routesOf(rooms: SiteRooms): readonly Route[] {
+  const { pools, images, records, events } = rooms;
+  const index = { maxBytes: MAX_INDEX_BYTES };
+  return [
+    { method: "GET", path: "/v1/health", takes: "nothing", open: true, handle: () => ok(healthOf(rooms)) },
+    { method: "GET", path: "/v1/context", takes: "nothing", handle: async () => ok(await contextOf(rooms)) },
+    {
+      method: "GET",
+      path: "/v1/events",
+      takes: "nothing",
+      handle: ({ query }) => ok(events.after(after(query))),
+    },
+
+    {
+      method: "GET",
+      path: "/v1/images",
+      takes: "nothing",
+      handle: async () => ok({ images: await images.store.list() }),
+    },
+    {
+      method: "GET",
+      path: "/v1/images/{digest}",
+      takes: "nothing",
+      handle: async (request) => ok(await images.status(digest(request))),
+    },
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/offer",
+      takes: index,
+      handle: async (request) => ok(await images.store.offer(digest(request), request.bytes)),
+    },
+    {
+      method: "PUT",
+      path: "/v1/images/{digest}/segments/{id}",
+      takes: { maxBytes: MAX_SEGMENT_BYTES },
+      handle: async (request) =>
+        ok(await images.store.putSegment(digest(request), request.path.id, request.bytes)),
+    },
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/complete",
+      takes: "nothing",
+      handle: async (request) => ok(await images.complete(digest(request))),
+    },
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/estimate",
+      takes: index,
+      handle: async (request) => ok(await images.store.estimate(digest(request), request.bytes)),
+    },
+    {
+      method: "DELETE",
+      path: "/v1/images/{digest}",
+      takes: "nothing",
+      handle: (request) => images.remove(digest(request)).then(gone),
+    },
+
+    {
+      method: "PUT",
+      path: "/v1/pools/{name}",
+      takes: "json",
+      handle: async (request) => {
+        const name = checkPoolName(request.path.name);
+        return accepted(await pools.put(name, checkPoolSpec(request.json, `pool ${name}`)));
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/pools/{name}",
+      takes: "nothing",
+      handle: ({ path }) => ok(pools.get(path.name)),
+    },
+    {
+      method: "DELETE",
+      path: "/v1/pools/{name}",
+      takes: "nothing",
+      handle: async ({ path, query }) =>
+        accepted(await pools.remove(path.name, checkOwner(query, `pool ${path.name}`))),
+    },
+    {
+      method: "POST",
+      path: "/v1/pools/{name}/retry",
+      takes: "nothing",
+      handle: async ({ path }) => ok(await pools.retry(path.name)),
+    },
+    {
+      method: "POST",
+      path: "/v1/pools/{name}/fail",
+      takes: "json",
+      handle: async ({ path, json }) =>
+        ok(await pools.fail(path.name, checkReason(json, `pool ${path.name}`))),
+    },
+    {
+      method: "PUT",
+      path: "/v1/pools/{name}/gate",
+      takes: "json",
+      handle: async ({ path, json }) =>
+        ok(await pools.admit(path.name, checkGateSpec(json, `gate of pool ${path.name}`))),
+    },
+    {
+      method: "POST",
+      path: "/v1/pools/{name}/quiesce",
+      takes: "json",
+      handle: async ({ path, json }) =>
+        ok(await pools.quiesce(path.name, checkQuiesceSpec(json, `quiesce of pool ${path.name}`))),
+    },
+    {
+      method: "GET",
+      path: "/v1/pools/{name}/traffic",
+      takes: "nothing",
+      handle: async ({ path }) => ok(await pools.traffic(path.name)),
+    },
+
+    {
+      method: "PUT",
+      path: "/v1/records/{name}",
+      takes: "json",
+      handle: async (request) => {
+        const name = recordName(request);
+        return ok(await records.put(name, checkRecordSpec(request.json, `record ${name}`)));
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/records/{name}",
+      takes: "nothing",
+      handle: async (request) => ok(await records.get(recordName(request))),
+    },
+    {
+      method: "DELETE",
+      path: "/v1/records/{name}",
+      takes: "nothing",
+      handle: (request) => {
+        const name = recordName(request);
+        return records.remove(name, checkOwner(request.query, `record ${name}`)).then(gone);
+      },
+    },
+  ];
+}
+
+function healthOf({ site, version, startedAt }: SiteRooms): Health {
+  return { site, version, uptimeMs: Date.now() - startedAt };
+}
+
+async function contextOf({ site, pools, images, records }: SiteRooms): Promise<SiteContext> {
+  const [contexts, held, named] = await Promise.all([pools.contexts(), images.store.list(), records.list()]);
+  return {
+    site,
+    at: Date.now(),
+    pools: contexts,
+    images: held,
+    link: images.store.linkRate(),
+    records: named,
+    nameServer: records.endpoint,
+  };
+}
+
+function after(query: URLSearchParams): number {
+  const text = query.get("after") ?? "0";
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new AgentError("invalid", {
+    place: "events",
+    problem: `\`after\` must be a whole number, got "${text.slice(0, 60)}"`,
+    mend: "Give the `last` of the answer before.",
+    attribute: ["after"],
+  });
+}
+
+function digest(request: Request): string {
+  return checkDigest(request.path.digest);
+}
+
+function recordName(request: Request): string {
+  return checkRecordName(request.path.name);
+}
+
+function ok(body: unknown): Answer {
+  return { status: 200, body };
+}
+
+function accepted(body: unknown): Answer {
+  return { status: 202, body };
+}
+
+function gone(): Answer {
+  return { status: 204 };
+}

@@ -1,0 +1,190 @@
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import { type AddressInfo, isIP } from "node:net";
+import { SpillwayError, messageOf } from "../../errors";
+import { AgentError, problemOf } from "./problems";
+import { BodyPlaces, announcedBytes, parseJson, readBody } from "./request-body";
+import type { Answer, Router } from "./router";
+import type { TokenCheck } from "./token";
+
+/** A small request is read whole within that, whatever its sender does. */
+const SMALL_REQUEST_MS = 15_000;
+/** The longest a request may take to arrive: a large index over a slow link. */
+const REQUEST_MS = 30 * 60_000;
+/** A body that brings nothing for so long is given up. */
+const SILENCE_MS = 60_000;
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface ServerOptions {
+  readonly listen: ListenOptions;
+  readonly tls?: TlsFiles;
+  readonly token: TokenCheck;
+  readonly router: Router;
+  readonly log: (line: string) => void;
+}
+
+/** The agent's HTTP server. */
+export class AgentServer {
+  private readonly bodies = new BodyPlaces();
+
+  private constructor(
+    private readonly options: ServerOptions,
+    private readonly server: http.Server,
+  ) {}
+
+  /** @throws SpillwayError when it cannot, or should not, listen there */
+  static async listen(options: ServerOptions): Promise<AgentServer> {
+    const { listen, tls } = options;
+    mustBeSafe(listen, tls !== undefined);
+    const settings: http.ServerOptions = {
+      requestTimeout: REQUEST_MS,
+      headersTimeout: 10_000,
+      keepAliveTimeout: 60_000,
+      connectionsCheckingInterval: 5_000,
+    };
+    const server = tls
+      ? https.createServer({ ...settings, ...readTls(tls), minVersion: "TLSv1.2" })
+      : http.createServer(settings);
+    server.timeout = SILENCE_MS;
+    const self = new AgentServer(options, server);
+    server.on("request", (request, response) => void self.serve(request, response));
+    server.on("checkContinue", (request, response) => void self.serve(request, response));
+    await bind(server, listen);
+    return self;
+  }
+
+  /** `http://127.0.0.1:7501` */
+  get endpoint(): string {
+    const { port } = this.server.address() as AddressInfo;
+    const { host } = this.options.listen;
+    return `${this.options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  }
+
+  /** Takes no more requests, answers those that are here, and closes. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.server.closeIdleConnections();
+    const hard = setTimeout(() => this.server.closeAllConnections(), 2_000);
+    await closed;
+    clearTimeout(hard);
+  }
+
+  private async serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const method = request.method ?? "GET";
+    const place = `${method} ${(request.url ?? "/").split("?")[0]}`;
+    let answer: Answer | { readonly status: number; readonly body: unknown };
+    try {
+      answer = await this.answer(method, request, response);
+    } catch (error) {
+      answer = problemOf(error, place);
+      if (answer.status >= 500) this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
+    }
+    send(request, response, answer);
+  }
+
+  private async answer(
+    method: string,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+  ): Promise<Answer> {
+    const url = new URL(request.url ?? "/", "http://agent");
+    const authorized = this.options.token.allows(request.headers.authorization);
+    if (!authorized && url.pathname !== "/v1/health") throw unauthorized();
+    const { route, path } = this.options.router.find(method, url.pathname);
+    if (!route.open && !authorized) throw unauthorized();
+    const announced = announcedBytes(request, route);
+    return this.bodies.hold(announced, async () => {
+      if (request.headers.expect !== undefined) response.writeContinue();
+      const slow = announced > 64 * 1024 ? undefined : setTimeout(() => request.destroy(), SMALL_REQUEST_MS);
+      const body = await readBody(request, route, announced).finally(() => clearTimeout(slow));
+      const json = route.takes === "json" ? parseJson(body, route) : undefined;
+      return route.handle({ path, query: url.searchParams, json, bytes: body });
+    });
+  }
+}
+
+function send(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  answer: { readonly status: number; readonly body?: unknown },
+): void {
+  if (response.destroyed) return;
+  const text = answer.body === undefined ? "" : JSON.stringify(answer.body);
+  const headers: http.OutgoingHttpHeaders = { "cache-control": "no-store" };
+  if (answer.status !== 204) {
+    headers["content-type"] = "application/json";
+    headers["content-length"] = Buffer.byteLength(text);
+  }
+  if (answer.status === 401) headers["www-authenticate"] = "Bearer";
+  // What was refused unread would otherwise be read to its end to keep the connection.
+  if (!request.complete) headers.connection = "close";
+  response.writeHead(answer.status, headers);
+  response.end(text);
+}
+
+function unauthorized(): AgentError {
+  return new AgentError("unauthorized", {
+    place: "Authorization",
+    problem: "the request carries no token, or not this agent's",
+    mend: "Send `Authorization: Bearer TOKEN` with the token that the agent was started with.",
+  });
+}
+
+function mustBeSafe({ host, port }: ListenOptions, tls: boolean): void {
+  const loopback = host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+  if (loopback || tls) return;
+  throw new SpillwayError({
+    place: `${host}:${port}`,
+    problem: `the agent would send its token unencrypted: ${host} is no loopback address`,
+    mend: "Give it a certificate and a key (--tls-cert, --tls-key), or let it listen on 127.0.0.1.",
+  });
+}
+
+function readTls({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer } {
+  const read = (path: string, what: string) => {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw new SpillwayError({
+        place: path,
+        problem: `the ${what} cannot be read: ${messageOf(error)}`,
+        mend: "Give the path of a PEM file that the agent may read.",
+      });
+    }
+  };
+  return { cert: read(certFile, "certificate"), key: read(keyFile, "key") };
+}
+
+function bind(server: http.Server, { host, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const problem =
+        error.code === "EADDRINUSE"
+          ? `another process listens at ${host}:${port} already`
+          : `the agent cannot listen at ${host}:${port}: ${messageOf(error)}`;
+      reject(
+        new SpillwayError(
+          {
+            place: `${host}:${port}`,
+            problem,
+            mend: "Stop that process, or choose another address or port.",
+          },
+          { cause: error },
+        ),
+      );
+    });
+    server.listen({ host, port, exclusive: true }, resolve);
+  });
+}
