@@ -1,0 +1,4 @@
+import { serve } from "./plugin";
+import { provider } from "./resources";
+
+void serve(provider);

@@ -1,0 +1,82 @@
+import { resolve } from "node:path";
+import { SiteDirectory } from "../../../lib/site/client";
+import { replicaId } from "../../../lib/steps";
+import { Diagnostic, isUnknown, isWhollyKnown, type Path, type Unknown } from "../plugin";
+
+/** What the resources get: the sites, and what this one Terraform command has seen so far. */
+export class Client {
+  /** Replicas that this plan will make: their images are not there yet, and will be when they are needed. */
+  private readonly promised = new Set<string>();
+
+  constructor(
+    /** Those whose configuration is known. */
+    readonly sites: SiteDirectory,
+    /** Sites whose configuration only an apply will tell; `all` when even their names are not known. */
+    private readonly openSites: ReadonlySet<string> | "all",
+    /** Relative paths of attributes are relative to it. */
+    private readonly directory: string,
+  ) {}
+
+  path(path: string): string {
+    return resolve(this.directory, path);
+  }
+
+  /**
+   * Can this site be asked while planning? False when its name or its configuration is not known yet.
+   * @throws Diagnostic for a site that is not configured
+   */
+  canAsk(site: string | Unknown, path: Path): site is string {
+    if (isUnknown(site)) return false;
+    if (this.sites.has(site)) return true;
+    if (this.openSites === "all" || this.openSites.has(site)) return false;
+    const known = this.sites.names.map((name) => `"${name}"`).join(", ");
+    throw new Diagnostic({
+      summary: `No site "${site}" is configured; known sites: ${known || "none"}`,
+      detail: "Use one of the known names, or add the site to `sites` of the provider `spillway`.",
+      path,
+    });
+  }
+
+  promise(site: string, digest: string): void {
+    this.promised.add(replicaId(site, digest));
+  }
+
+  isPromised(site: string, digest: string): boolean {
+    return this.promised.has(replicaId(site, digest));
+  }
+}
+
+/** The configuration of one site, as far as it is known. */
+export interface SiteConfig {
+  readonly endpoint: string | Unknown;
+  readonly token_file: string | Unknown | null;
+  readonly token_env: string | Unknown | null;
+  readonly ca_file: string | Unknown | null;
+}
+
+/** Makes the client from the provider's configuration. Asks nobody. */
+export function makeClient(
+  sites: Readonly<Record<string, SiteConfig | Unknown>> | Unknown | null,
+  directory: string,
+): Client {
+  if (isUnknown(sites)) return new Client(new SiteDirectory({}), "all", directory);
+  const known: Record<string, { endpoint: string; tokenFile?: string; tokenEnv?: string; caFile?: string }> =
+    {};
+  const open = new Set<string>();
+  for (const [name, site] of Object.entries(sites ?? {})) {
+    if (!isWhollyKnown(site)) {
+      open.add(name);
+      continue;
+    }
+    const { endpoint, token_file: tokenFile, token_env: tokenEnv, ca_file: caFile } = site as SiteConfigKnown;
+    known[name] = {
+      endpoint,
+      ...(tokenFile === null ? {} : { tokenFile: resolve(directory, tokenFile) }),
+      ...(tokenEnv === null ? {} : { tokenEnv }),
+      ...(caFile === null ? {} : { caFile: resolve(directory, caFile) }),
+    };
+  }
+  return new Client(new SiteDirectory(known), open, directory);
+}
+
+type SiteConfigKnown = { readonly [N in keyof SiteConfig]: Exclude<SiteConfig[N], Unknown> };
