@@ -32,7 +32,7 @@ async function providerSchema() {
     const bundle = join(folder, "schema.cjs");
     await esbuild.build({
       stdin: {
-        contents: `export { provider } from "./providers/terraform/resources"; export { schemaJson } from "./providers/terraform/plugin";`,
+        contents: `export { provider } from "./providers/terraform/resources"; export { providerSchemaJson } from "./providers/terraform/plugin";`,
         resolveDir: root,
         loader: "ts",
       },
@@ -42,8 +42,8 @@ async function providerSchema() {
       format: "cjs",
       logLevel: "warning",
     });
-    const { provider, schemaJson } = createRequire(pathToFileURL(bundle))(bundle);
-    return schemaJson(provider);
+    const { provider, providerSchemaJson } = createRequire(pathToFileURL(bundle))(bundle);
+    return providerSchemaJson(provider, `registry.terraform.io/${SOURCE}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

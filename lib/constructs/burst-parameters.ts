@@ -2,15 +2,6 @@ import { TerraformOutput, TerraformVariable } from "cdktf";
 import type { Construct } from "constructs";
 import { quietParameters } from "../desired/quiet";
 
-/** Names that Terraform keeps for itself. */
-const RESERVED = ["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
-
-/** The Terraform variable of a burst: its name, as far as Terraform takes it. */
-export function variableOf(burstName: string): string {
-  const name = burstName.replaceAll("-", "_");
-  return RESERVED.includes(name) ? `${name}_burst` : name;
-}
-
 export interface ParametersProps {
   readonly variable: string;
   readonly parametersFile: string;

@@ -6,7 +6,7 @@ import { throwProblems } from "../errors";
 import type { BurstManifest, BurstPolicy } from "../hook/manifest";
 import { policyProblems } from "../policy";
 import { endpointsOf, writeManifest } from "./burst-manifest";
-import { declareParameters, variableOf } from "./burst-parameters";
+import { declareParameters } from "./burst-parameters";
 import { withDefaults } from "./burst-policy";
 import { CloudPool } from "./cloud-pool";
 import type { Condition } from "./condition";
@@ -21,6 +21,7 @@ import { ImageReplica } from "./image-replica";
 import type { IPool, PoolProps } from "./pool";
 import { poolRules } from "./pool";
 import type { Site } from "./site";
+import { variableOf } from "./variable-name";
 import { aboveZeroRule, nameRule, reportsOf, rule, textRule } from "./validate";
 import type { Rule } from "./validate";
 
