@@ -48,6 +48,11 @@ export function assembleRun(material: RunMaterial): RunRecord {
   const signals: PhaseSignal[] = [
     ...material.siteEvents.map(({ site, event }) => signalOfSiteEvent(site, event)),
     ...(material.progress ?? []).map((one) => signalOfProgress(one, one.at)),
+    ...(material.applies ?? []).map((apply): PhaseSignal => ({
+      at: apply.endMs,
+      from: "hook",
+      kind: "apply-ended",
+    })),
     ...material.hookEvents.flatMap((event) => signalOfHookEvent(event) ?? []),
   ];
   const applies = [...(material.applies ?? []), ...appliesOf(material.hookEvents, endedAt)]

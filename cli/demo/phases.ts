@@ -11,6 +11,8 @@ export type PhaseSignal =
       readonly from: "progress";
       readonly step: Progress["step"];
       readonly subject: string;
+      /** The step is over, or there was nothing to do. */
+      readonly done: boolean;
     }
   | { readonly at: number; readonly from: "hook"; readonly kind: "out" | "home" | "apply-ended" };
 
@@ -27,7 +29,13 @@ export function signalOfSiteEvent(site: string, event: SiteEvent): PhaseSignal {
 }
 
 export function signalOfProgress(progress: Progress, at: number): PhaseSignal {
-  return { at, from: "progress", step: progress.step, subject: progress.subject };
+  return {
+    at,
+    from: "progress",
+    step: progress.step,
+    subject: progress.subject,
+    done: progress.fraction === 1,
+  };
 }
 
 /** Undefined for an event that says nothing of phases. */
@@ -83,12 +91,31 @@ class PhaseWalk {
   openedAt = 0;
   lastAt = 0;
   wantsHome = false;
+  /** Changes of the record in this shift: when the last of them was, and the last sign of the shift before it. */
+  private changes = { count: 0, at: 0, signBefore: 0 };
 
   open(name: PhaseName, at: number): void {
     this.close(at);
     this.name = name;
     this.openedAt = at;
     this.lastAt = at;
+    this.changes = { count: 0, at, signBefore: at };
+  }
+
+  recordChanged(at: number): void {
+    this.changes = { count: this.changes.count + 1, at, signBefore: this.lastAt };
+    this.lastAt = at;
+  }
+
+  /**
+   * Users are leaving, and nobody said when the shift was over (an apply by hand): it was, before the record's last change, which was
+   * the way home's.
+   */
+  drainAfterShift(at: number): void {
+    const { count, at: changedAt, signBefore } = this.changes;
+    const wayHomeSeen = count > 1;
+    this.open("burst", wayHomeSeen ? signBefore : this.lastAt);
+    this.open("drain", wayHomeSeen ? changedAt : at);
   }
 
   close(at: number): void {
@@ -134,7 +161,7 @@ function siteSignal(walk: PhaseWalk, kind: SiteEvent["kind"], at: number, inClou
 }
 
 function recordChanged(walk: PhaseWalk, at: number): void {
-  if (walk.is("shift")) walk.lastAt = at;
+  if (walk.is("shift")) walk.recordChanged(at);
   else if (walk.is("burst") && walk.wantsHome) walk.open("drain", at);
 }
 
@@ -154,7 +181,7 @@ function hookSignal(walk: PhaseWalk, kind: "out" | "home" | "apply-ended", at: n
 
 function progressSignal(
   walk: PhaseWalk,
-  signal: { readonly at: number; readonly step: Progress["step"]; readonly subject: string },
+  signal: PhaseSignal & { readonly from: "progress" },
   cloudSite: string,
 ): void {
   if (signal.step === "direct") {
@@ -164,17 +191,18 @@ function progressSignal(
   if (!signal.subject.startsWith(`${cloudSite}/`)) return;
   switch (signal.step) {
     case "transfer":
-      if (walk.name === undefined) walk.open("transfer", signal.at);
+      if (walk.is("transfer") && signal.done) walk.close(signal.at);
+      else if (walk.name === undefined && !signal.done) walk.open("transfer", signal.at);
       break;
     case "launch":
-      if (walk.name === undefined || walk.is("transfer")) walk.open("launch", signal.at);
+      if ((walk.name === undefined || walk.is("transfer")) && !signal.done) walk.open("launch", signal.at);
       break;
     case "admit":
       if (walk.is("launch")) walk.open("admit", walk.lastAt > walk.openedAt ? walk.lastAt : signal.at);
       break;
     case "quiesce":
-      if (walk.is("shift")) walk.open("burst", walk.lastAt);
-      if (walk.is("burst")) walk.open("drain", signal.at);
+      if (walk.is("shift")) walk.drainAfterShift(signal.at);
+      else if (walk.is("burst")) walk.open("drain", signal.at);
       break;
     case "take-down":
       if (walk.is("drain")) walk.open("take-down", signal.at);

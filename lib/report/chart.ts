@@ -1,5 +1,5 @@
 import { coordinate, escapeText, formatClock, formatNumber } from "./markup";
-import { timeMarks, valueMarks } from "./scale";
+import { drawable, timeMarks, valueMarks } from "./scale";
 import type { RunDecision, RunPhase } from "./run-record";
 
 export interface Point {
@@ -49,10 +49,12 @@ const WIDE = 1_000;
 export function renderChart(frame: TimeFrame, options: ChartOptions): string {
   const { heightPx } = options;
   const stacks = stacked(options.series);
-  const highest = Math.max(...stacks.flatMap(({ upper }) => upper.map((point) => point.value)), 0);
+  const highest = stacks
+    .flatMap(({ upper }) => upper)
+    .reduce((most, point) => Math.max(most, point.value), 0);
   const marks = valueMarks(options.top ?? highest, options.about ?? 4);
   const top = marks.at(-1)!;
-  const y = (value: number) => heightPx - (Math.max(0, value) / top) * heightPx;
+  const y = (value: number) => heightPx - (Math.min(value, top) / top) * heightPx;
   const x = (atMs: number) => (atMs / frame.durationMs) * WIDE;
 
   const areas = stacks.filter(({ series }) => series.as === "area").map((stack) => renderArea(stack, x, y));
@@ -135,8 +137,10 @@ interface Stack {
 
 function stacked(series: readonly Series[]): readonly Stack[] {
   let base: readonly number[] = [];
-  return series.map((one) => {
-    if (one.as === "line") return { series: one, lower: [], upper: one.points };
+  return series.map((given) => {
+    const points = given.points.map((point) => ({ atMs: point.atMs, value: drawable(point.value) }));
+    const one = { ...given, points };
+    if (one.as === "line") return { series: one, lower: [], upper: points };
     const below = base;
     const upper = one.points.map((point, index) => ({
       atMs: point.atMs,
@@ -187,8 +191,12 @@ function heights(lower: readonly Point[], upper: readonly Point[]): readonly (re
 function track(points: readonly Point[], shape: Series["shape"], x: Place, y: Place): string[] {
   const path: string[] = [];
   points.forEach((point, index) => {
-    if (shape === "steps" && index > 0) {
-      path.push(`${coordinate(x(point.atMs))},${coordinate(y(points[index - 1].value))}`);
+    const before = points[index - 1];
+    const after = points[index + 1];
+    if (shape === "steps") {
+      // What holds need not be said again: only the first and the last of equal values are drawn.
+      if (before && after && before.value === point.value && after.value === point.value) return;
+      if (before) path.push(`${coordinate(x(point.atMs))},${coordinate(y(before.value))}`);
     }
     path.push(`${coordinate(x(point.atMs))},${coordinate(y(point.value))}`);
   });

@@ -33,12 +33,13 @@ export function tableRow(cells: readonly string[], numeric: ReadonlySet<number> 
   return `<tr>${cells.map((cell, index) => `<td${numeric.has(index) ? ' class="number"' : ""}>${cell}</td>`).join("")}</tr>`;
 }
 
-/** A table in a box that scrolls sideways by itself when the page is narrow. */
+/** A table in a box that scrolls sideways by itself when the page is narrow. `compact`: no wider than its cells need. */
 export function table(
   caption: string,
   heads: readonly string[],
   rows: readonly string[],
   numeric: ReadonlySet<number> = new Set(),
+  compact = false,
 ): string {
   const head = heads
     .map(
@@ -46,5 +47,5 @@ export function table(
         `<th scope="col"${numeric.has(index) ? ' class="number"' : ""}>${escapeText(text)}</th>`,
     )
     .join("");
-  return `<div class="scroll"><table><caption>${escapeText(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return `<div class="scroll"><table${compact ? ' class="compact"' : ""}><caption>${escapeText(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }

@@ -55,6 +55,7 @@ ${renderFigures(record)}
 }
 
 function renderVerdict({ totals }: RunRecord): string {
+  if (totals.requests === 0) return `<p class="verdict bad">No request was made: this run shows nothing.</p>`;
   const clean = totals.failed === 0 && totals.sessionsAtTakeDown === 0;
   const failed =
     totals.failed === 0
@@ -134,7 +135,7 @@ function renderCharts(record: RunRecord, frame: TimeFrame): string {
       points: samples.map((sample) => ({ atMs: sample.atMs, value: read(sample)[site] ?? 0 })),
     }));
   const demand = line("demand", "demand", (sample) => sample.offeredRps);
-  const peak = Math.max(0, ...samples.map((sample) => sample.offeredRps));
+  const peak = samples.reduce((most, sample) => Math.max(most, sample.offeredRps), 0);
   const charts = [
     renderChart(frame, {
       id: "demand",
@@ -248,7 +249,7 @@ function renderPhases({ phases }: RunRecord): string {
       new Set([1, 2, 3]),
     ),
   );
-  return table("Phases of the burst", ["Phase", "Began", "Ended", "Took"], rows, new Set([1, 2, 3]));
+  return table("Phases of the burst", ["Phase", "Began", "Ended", "Took"], rows, new Set([1, 2, 3]), true);
 }
 
 function renderNotes(notes: readonly string[]): string {
@@ -284,7 +285,7 @@ function renderFigures({ samples, sites }: RunRecord): string {
       numeric,
     ),
   );
-  return `<details><summary>The figures behind the charts, second by second</summary>${table("Figures by second", heads, rows, numeric)}</details>`;
+  return `<details><summary>The figures behind the charts, second by second</summary>${table("Figures by second", heads, rows, numeric, true)}</details>`;
 }
 
 function formatWeights(weights: BySite, sites: readonly string[]): string {

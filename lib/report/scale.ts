@@ -1,16 +1,17 @@
 /** Marks of an axis from 0: round steps (1, 2, 2.5 or 5 times a power of ten), the last at or above `top`. */
 export function valueMarks(top: number, about = 4): readonly number[] {
-  const wanted = Math.max(Number.isFinite(top) ? top : 0, 1e-9) / about;
-  const power = 10 ** Math.floor(Math.log10(wanted));
+  const highest = Math.max(drawable(top), 1e-6);
+  const power = 10 ** Math.floor(Math.log10(highest / about));
   const step = [1, 2, 2.5, 5, 10]
     .map((factor) => factor * power)
-    .find((candidate) => candidate >= wanted * 0.999)!;
-  const marks: number[] = [];
-  for (let index = 0; ; index++) {
-    const mark = Number((index * step).toPrecision(12));
-    marks.push(mark);
-    if (mark >= top && index > 0) return marks;
-  }
+    .find((one) => one * about >= highest * 0.999)!;
+  const intervals = Math.max(1, Math.ceil(highest / step - 1e-9));
+  return Array.from({ length: intervals + 1 }, (_, index) => Number((index * step).toPrecision(12)));
+}
+
+/** A value that a chart can show: what is no number, negative, or beyond all measure must not spoil the rest of it. */
+export function drawable(value: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(value, 0), 1e15) : 0;
 }
 
 const TIME_STEPS_S = [

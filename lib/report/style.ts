@@ -57,6 +57,8 @@ table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:ta
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{text-align:left;vertical-align:top;padding:6px 14px 6px 0;border-bottom:1px solid var(--rule)}
 th{color:var(--soft);font-weight:600;font-size:13px;white-space:nowrap}
+th:last-child{width:99%}
+table.compact{width:auto}table.compact th:last-child{width:auto}
 td.number,th.number{text-align:right;white-space:nowrap}
 .reason{min-width:240px}
 details{margin-top:28px}
@@ -67,5 +69,6 @@ footer{margin-top:36px;padding-top:10px;border-top:1px solid var(--rule);color:v
 @media print{:root{color-scheme:light;--page:#fff;--ink:#000;--soft:#444;--rule:#bbb;--panel:#fff;--demand:#000;--good:#17693a;--bad:#b3261e;
 --out:#f2b84b;--stay:#7d8ea3;--home:#3aa99a;--apply:#5f6b7a;--s0:#2463b4;--s1:#d06a10;--s2:#2d8a57;--s3:#8a4fb5;--s4:#b03a66;--s5:#6b6b2a;
 --a0:#bdd0e8;--a1:#f1d2b7;--a2:#c0dccd;--a3:#dccae9;--a4:#e7c4d1;--a5:#d3d3bf;--p50:#2463b4;--p95:#a0408c}
-body{font-size:12px;-webkit-print-color-adjust:exact;print-color-adjust:exact}main{max-width:none;padding:0}figure,.tile,tr{break-inside:avoid}details{display:none}h2{break-after:avoid}}
+body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}main{max-width:none;padding:0}h1{font-size:19px}h2{font-size:14px;margin-top:18px}.tiles{grid-template-columns:repeat(7,1fr);gap:5px}.tile{padding:4px 6px}.tile dt,.tile .more{font-size:10px}.tile dd{font-size:15px}
+figure{margin-top:10px}.legend,.unit,table,th,footer{font-size:11px}svg text{font-size:10.5px}th,td{padding:2px 10px 2px 0}figure,.tile,tr{break-inside:avoid}details{display:none}h2{break-after:avoid}}
 `;

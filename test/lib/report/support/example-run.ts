@@ -8,7 +8,8 @@ export function exampleRun(): RunRecord {
   for (let atMs = 0; atMs <= DURATION_MS; atMs += 500) samples.push(sampleAt(atMs));
   return {
     title: "Demo: examples/shop, out to the cloud and home again",
-    subtitle: "Demand: the World Cup 1998 web site on 10 June 1998, compressed. Two sites on loopback addresses.",
+    subtitle:
+      "Demand: the World Cup 1998 web site on 10 June 1998, compressed. Two sites on loopback addresses.",
     startedAt: Date.UTC(2026, 10, 23, 12, 0, 0),
     durationMs: DURATION_MS,
     sites: ["onprem", "cloud"],
@@ -36,7 +37,7 @@ export function exampleRun(): RunRecord {
         action: "home",
         reason: "all demand would load the on-premises pool 0.46, below 0.5, for 5 s",
         weights: { onprem: 100 },
-        members: 2,
+        members: 0,
       },
     ],
     applies: [
