@@ -3,6 +3,9 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface DataSpillwayContextConfig extends cdktf.TerraformMetaArguments {
+  /**
+  * Names of sites. Default: all that the provider knows.
+  */
   readonly sites?: string[];
 }
 export interface DataSpillwayContextSitesNow {
@@ -54,9 +57,9 @@ export class DataSpillwayContextSitesNowOutputReference extends cdktf.ComplexObj
     }
   }
 
-  // reachable - computed: true, optional: false, required: false
-  public get reachable() {
-    return this.getBooleanAttribute('reachable');
+  // link_mbps - computed: true, optional: false, required: false
+  public get linkMbps() {
+    return this.getNumberAttribute('link_mbps');
   }
 
   // members - computed: true, optional: false, required: false
@@ -69,19 +72,9 @@ export class DataSpillwayContextSitesNowOutputReference extends cdktf.ComplexObj
     return this.getNumberAttribute('members_up');
   }
 
-  // sessions - computed: true, optional: false, required: false
-  public get sessions() {
-    return this.getNumberAttribute('sessions');
-  }
-
   // open_connections - computed: true, optional: false, required: false
   public get openConnections() {
     return this.getNumberAttribute('open_connections');
-  }
-
-  // requests_per_second - computed: true, optional: false, required: false
-  public get requestsPerSecond() {
-    return this.getNumberAttribute('requests_per_second');
   }
 
   // p95_ms - computed: true, optional: false, required: false
@@ -94,9 +87,19 @@ export class DataSpillwayContextSitesNowOutputReference extends cdktf.ComplexObj
     return this.getNumberAttribute('queued');
   }
 
-  // link_mbps - computed: true, optional: false, required: false
-  public get linkMbps() {
-    return this.getNumberAttribute('link_mbps');
+  // reachable - computed: true, optional: false, required: false
+  public get reachable() {
+    return this.getBooleanAttribute('reachable');
+  }
+
+  // requests_per_second - computed: true, optional: false, required: false
+  public get requestsPerSecond() {
+    return this.getNumberAttribute('requests_per_second');
+  }
+
+  // sessions - computed: true, optional: false, required: false
+  public get sessions() {
+    return this.getNumberAttribute('sessions');
   }
 }
 
@@ -162,6 +165,11 @@ export class DataSpillwayContext extends cdktf.TerraformDataSource {
     this._sites = config.sites;
   }
 
+  // at - computed: true, optional: false, required: false
+  public get at() {
+    return this.getStringAttribute('at');
+  }
+
   // sites - computed: false, optional: true, required: false
   private _sites?: string[];
   public get sites() {
@@ -181,11 +189,6 @@ export class DataSpillwayContext extends cdktf.TerraformDataSource {
   private _sitesNow = new DataSpillwayContextSitesNowMap(this, "sites_now");
   public get sitesNow() {
     return this._sitesNow;
-  }
-
-  // at - computed: true, optional: false, required: false
-  public get at() {
-    return this.getStringAttribute('at');
   }
 
   protected override synthesizeAttributes(): { [name: string]: any } {

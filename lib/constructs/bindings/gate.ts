@@ -3,23 +3,68 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface GateConfig extends cdktf.TerraformMetaArguments {
-  readonly pool: string;
-  readonly monitor?: GateMonitor;
-  readonly successes?: number;
+  /**
+  * Members that must be up. Default: all the pool's members.
+  */
   readonly minMembers?: number;
-  readonly quietPeriod?: string;
-  readonly recordTtl?: number;
+  /**
+  * How the pool is probed, from the machine that runs Terraform. Used when the gate opens.
+  */
+  readonly monitor?: GateMonitor;
+  /**
+  * What happens when users are still there at `timeouts.delete`. `hold`: nothing is taken down and the apply fails. `force`: they are cut off.
+  */
   readonly onDeadline?: string;
+  /**
+  * The id of the pool behind it.
+  */
+  readonly pool: string;
+  /**
+  * It closes when no session was seen for so long.
+  */
+  readonly quietPeriod?: string;
+  /**
+  * Seconds for which stale answers may live after the record's change. It does not close before they are over.
+  */
+  readonly recordTtl?: number;
+  /**
+  * Good answers in a row that open it. A bad one, or a member that goes down meanwhile, begins the row anew.
+  */
+  readonly successes?: number;
+  /**
+  * How long the operations on this resource may take.
+  */
   readonly timeouts?: GateTimeouts;
 }
 export interface GateMonitor {
-  readonly type?: string;
-  readonly path?: string;
+  /**
+  * The status of a good answer.
+  */
   readonly expectStatus?: number;
-  readonly interval?: string;
-  readonly timeout?: string;
-  readonly rise?: number;
+  /**
+  * Bad answers in a row that make a member down. At a gate a single bad answer begins the row anew.
+  */
   readonly fall?: number;
+  /**
+  * From one probe to the next.
+  */
+  readonly interval?: string;
+  /**
+  * What is asked for, with `type` http.
+  */
+  readonly path?: string;
+  /**
+  * Good answers in a row that make a member up. A gate counts its `successes` instead.
+  */
+  readonly rise?: number;
+  /**
+  * An answer that takes longer is bad.
+  */
+  readonly timeout?: string;
+  /**
+  * `http`: GET `path` and compare the status. `tcp`: a connection is enough.
+  */
+  readonly type?: string;
 }
 
 export function gateMonitorToTerraform(struct?: GateMonitor | cdktf.IResolvable): any {
@@ -28,13 +73,13 @@ export function gateMonitorToTerraform(struct?: GateMonitor | cdktf.IResolvable)
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
-    type: cdktf.stringToTerraform(struct!.type),
-    path: cdktf.stringToTerraform(struct!.path),
     expect_status: cdktf.numberToTerraform(struct!.expectStatus),
-    interval: cdktf.stringToTerraform(struct!.interval),
-    timeout: cdktf.stringToTerraform(struct!.timeout),
-    rise: cdktf.numberToTerraform(struct!.rise),
     fall: cdktf.numberToTerraform(struct!.fall),
+    interval: cdktf.stringToTerraform(struct!.interval),
+    path: cdktf.stringToTerraform(struct!.path),
+    rise: cdktf.numberToTerraform(struct!.rise),
+    timeout: cdktf.stringToTerraform(struct!.timeout),
+    type: cdktf.stringToTerraform(struct!.type),
   }
 }
 
@@ -44,20 +89,14 @@ export function gateMonitorToHclTerraform(struct?: GateMonitor | cdktf.IResolvab
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
-    type: {
-      value: cdktf.stringToHclTerraform(struct!.type),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-    path: {
-      value: cdktf.stringToHclTerraform(struct!.path),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
     expect_status: {
       value: cdktf.numberToHclTerraform(struct!.expectStatus),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    fall: {
+      value: cdktf.numberToHclTerraform(struct!.fall),
       isBlock: false,
       type: "simple",
       storageClassType: "number",
@@ -68,8 +107,8 @@ export function gateMonitorToHclTerraform(struct?: GateMonitor | cdktf.IResolvab
       type: "simple",
       storageClassType: "string",
     },
-    timeout: {
-      value: cdktf.stringToHclTerraform(struct!.timeout),
+    path: {
+      value: cdktf.stringToHclTerraform(struct!.path),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -80,11 +119,17 @@ export function gateMonitorToHclTerraform(struct?: GateMonitor | cdktf.IResolvab
       type: "simple",
       storageClassType: "number",
     },
-    fall: {
-      value: cdktf.numberToHclTerraform(struct!.fall),
+    timeout: {
+      value: cdktf.stringToHclTerraform(struct!.timeout),
       isBlock: false,
       type: "simple",
-      storageClassType: "number",
+      storageClassType: "string",
+    },
+    type: {
+      value: cdktf.stringToHclTerraform(struct!.type),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
     },
   };
 
@@ -110,33 +155,33 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     }
     let hasAnyValues = this.isEmptyObject;
     const internalValueResult: any = {};
-    if (this._type !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.type = this._type;
-    }
-    if (this._path !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.path = this._path;
-    }
     if (this._expectStatus !== undefined) {
       hasAnyValues = true;
       internalValueResult.expectStatus = this._expectStatus;
+    }
+    if (this._fall !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.fall = this._fall;
     }
     if (this._interval !== undefined) {
       hasAnyValues = true;
       internalValueResult.interval = this._interval;
     }
-    if (this._timeout !== undefined) {
+    if (this._path !== undefined) {
       hasAnyValues = true;
-      internalValueResult.timeout = this._timeout;
+      internalValueResult.path = this._path;
     }
     if (this._rise !== undefined) {
       hasAnyValues = true;
       internalValueResult.rise = this._rise;
     }
-    if (this._fall !== undefined) {
+    if (this._timeout !== undefined) {
       hasAnyValues = true;
-      internalValueResult.fall = this._fall;
+      internalValueResult.timeout = this._timeout;
+    }
+    if (this._type !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.type = this._type;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -145,13 +190,13 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     if (value === undefined) {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
-      this._type = undefined;
-      this._path = undefined;
       this._expectStatus = undefined;
-      this._interval = undefined;
-      this._timeout = undefined;
-      this._rise = undefined;
       this._fall = undefined;
+      this._interval = undefined;
+      this._path = undefined;
+      this._rise = undefined;
+      this._timeout = undefined;
+      this._type = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -160,44 +205,14 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     else {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
-      this._type = value.type;
-      this._path = value.path;
       this._expectStatus = value.expectStatus;
-      this._interval = value.interval;
-      this._timeout = value.timeout;
-      this._rise = value.rise;
       this._fall = value.fall;
+      this._interval = value.interval;
+      this._path = value.path;
+      this._rise = value.rise;
+      this._timeout = value.timeout;
+      this._type = value.type;
     }
-  }
-
-  // type - computed: true, optional: true, required: false
-  private _type?: string;
-  public get type() {
-    return this.getStringAttribute('type');
-  }
-  public set type(value: string) {
-    this._type = value;
-  }
-  public resetType() {
-    this._type = undefined;
-  }
-  public get typeInput() {
-    return this._type;
-  }
-
-  // path - computed: true, optional: true, required: false
-  private _path?: string;
-  public get path() {
-    return this.getStringAttribute('path');
-  }
-  public set path(value: string) {
-    this._path = value;
-  }
-  public resetPath() {
-    this._path = undefined;
-  }
-  public get pathInput() {
-    return this._path;
   }
 
   // expect_status - computed: true, optional: true, required: false
@@ -215,6 +230,21 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     return this._expectStatus;
   }
 
+  // fall - computed: true, optional: true, required: false
+  private _fall?: number;
+  public get fall() {
+    return this.getNumberAttribute('fall');
+  }
+  public set fall(value: number) {
+    this._fall = value;
+  }
+  public resetFall() {
+    this._fall = undefined;
+  }
+  public get fallInput() {
+    return this._fall;
+  }
+
   // interval - computed: true, optional: true, required: false
   private _interval?: string;
   public get interval() {
@@ -230,19 +260,19 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     return this._interval;
   }
 
-  // timeout - computed: true, optional: true, required: false
-  private _timeout?: string;
-  public get timeout() {
-    return this.getStringAttribute('timeout');
+  // path - computed: true, optional: true, required: false
+  private _path?: string;
+  public get path() {
+    return this.getStringAttribute('path');
   }
-  public set timeout(value: string) {
-    this._timeout = value;
+  public set path(value: string) {
+    this._path = value;
   }
-  public resetTimeout() {
-    this._timeout = undefined;
+  public resetPath() {
+    this._path = undefined;
   }
-  public get timeoutInput() {
-    return this._timeout;
+  public get pathInput() {
+    return this._path;
   }
 
   // rise - computed: true, optional: true, required: false
@@ -260,23 +290,44 @@ export class GateMonitorOutputReference extends cdktf.ComplexObject {
     return this._rise;
   }
 
-  // fall - computed: true, optional: true, required: false
-  private _fall?: number;
-  public get fall() {
-    return this.getNumberAttribute('fall');
+  // timeout - computed: true, optional: true, required: false
+  private _timeout?: string;
+  public get timeout() {
+    return this.getStringAttribute('timeout');
   }
-  public set fall(value: number) {
-    this._fall = value;
+  public set timeout(value: string) {
+    this._timeout = value;
   }
-  public resetFall() {
-    this._fall = undefined;
+  public resetTimeout() {
+    this._timeout = undefined;
   }
-  public get fallInput() {
-    return this._fall;
+  public get timeoutInput() {
+    return this._timeout;
+  }
+
+  // type - computed: true, optional: true, required: false
+  private _type?: string;
+  public get type() {
+    return this.getStringAttribute('type');
+  }
+  public set type(value: string) {
+    this._type = value;
+  }
+  public resetType() {
+    this._type = undefined;
+  }
+  public get typeInput() {
+    return this._type;
   }
 }
 export interface GateTimeouts {
+  /**
+  * How long create may take, as a duration such as `90s` or `1h`. Default: 5 min 0 s.
+  */
   readonly create?: string;
+  /**
+  * How long delete may take, as a duration such as `90s` or `1h`. Default: 1 h 0 min.
+  */
   readonly delete?: string;
 }
 
@@ -435,13 +486,13 @@ export class Gate extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
-    this._pool = config.pool;
-    this._monitor.internalValue = config.monitor;
-    this._successes = config.successes;
     this._minMembers = config.minMembers;
+    this._monitor.internalValue = config.monitor;
+    this._onDeadline = config.onDeadline;
+    this._pool = config.pool;
     this._quietPeriod = config.quietPeriod;
     this._recordTtl = config.recordTtl;
-    this._onDeadline = config.onDeadline;
+    this._successes = config.successes;
     this._timeouts.internalValue = config.timeouts;
   }
 
@@ -450,16 +501,19 @@ export class Gate extends cdktf.TerraformResource {
     return this.getStringAttribute('id');
   }
 
-  // pool - computed: false, optional: false, required: true
-  private _pool?: string;
-  public get pool() {
-    return this.getStringAttribute('pool');
+  // min_members - computed: false, optional: true, required: false
+  private _minMembers?: number;
+  public get minMembers() {
+    return this.getNumberAttribute('min_members');
   }
-  public set pool(value: string) {
-    this._pool = value;
+  public set minMembers(value: number) {
+    this._minMembers = value;
   }
-  public get poolInput() {
-    return this._pool;
+  public resetMinMembers() {
+    this._minMembers = undefined;
+  }
+  public get minMembersInput() {
+    return this._minMembers;
   }
 
   // monitor - computed: true, optional: true, required: false
@@ -477,34 +531,31 @@ export class Gate extends cdktf.TerraformResource {
     return this._monitor.internalValue;
   }
 
-  // successes - computed: true, optional: true, required: false
-  private _successes?: number;
-  public get successes() {
-    return this.getNumberAttribute('successes');
+  // on_deadline - computed: true, optional: true, required: false
+  private _onDeadline?: string;
+  public get onDeadline() {
+    return this.getStringAttribute('on_deadline');
   }
-  public set successes(value: number) {
-    this._successes = value;
+  public set onDeadline(value: string) {
+    this._onDeadline = value;
   }
-  public resetSuccesses() {
-    this._successes = undefined;
+  public resetOnDeadline() {
+    this._onDeadline = undefined;
   }
-  public get successesInput() {
-    return this._successes;
+  public get onDeadlineInput() {
+    return this._onDeadline;
   }
 
-  // min_members - computed: false, optional: true, required: false
-  private _minMembers?: number;
-  public get minMembers() {
-    return this.getNumberAttribute('min_members');
+  // pool - computed: false, optional: false, required: true
+  private _pool?: string;
+  public get pool() {
+    return this.getStringAttribute('pool');
   }
-  public set minMembers(value: number) {
-    this._minMembers = value;
+  public set pool(value: string) {
+    this._pool = value;
   }
-  public resetMinMembers() {
-    this._minMembers = undefined;
-  }
-  public get minMembersInput() {
-    return this._minMembers;
+  public get poolInput() {
+    return this._pool;
   }
 
   // quiet_period - computed: true, optional: true, required: false
@@ -537,19 +588,24 @@ export class Gate extends cdktf.TerraformResource {
     return this._recordTtl;
   }
 
-  // on_deadline - computed: true, optional: true, required: false
-  private _onDeadline?: string;
-  public get onDeadline() {
-    return this.getStringAttribute('on_deadline');
+  // site - computed: true, optional: false, required: false
+  public get site() {
+    return this.getStringAttribute('site');
   }
-  public set onDeadline(value: string) {
-    this._onDeadline = value;
+
+  // successes - computed: true, optional: true, required: false
+  private _successes?: number;
+  public get successes() {
+    return this.getNumberAttribute('successes');
   }
-  public resetOnDeadline() {
-    this._onDeadline = undefined;
+  public set successes(value: number) {
+    this._successes = value;
   }
-  public get onDeadlineInput() {
-    return this._onDeadline;
+  public resetSuccesses() {
+    this._successes = undefined;
+  }
+  public get successesInput() {
+    return this._successes;
   }
 
   // timeouts - computed: false, optional: true, required: false
@@ -567,31 +623,26 @@ export class Gate extends cdktf.TerraformResource {
     return this._timeouts.internalValue;
   }
 
-  // site - computed: true, optional: false, required: false
-  public get site() {
-    return this.getStringAttribute('site');
-  }
-
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
-      pool: cdktf.stringToTerraform(this._pool),
-      monitor: gateMonitorToTerraform(this._monitor.internalValue),
-      successes: cdktf.numberToTerraform(this._successes),
       min_members: cdktf.numberToTerraform(this._minMembers),
+      monitor: gateMonitorToTerraform(this._monitor.internalValue),
+      on_deadline: cdktf.stringToTerraform(this._onDeadline),
+      pool: cdktf.stringToTerraform(this._pool),
       quiet_period: cdktf.stringToTerraform(this._quietPeriod),
       record_ttl: cdktf.numberToTerraform(this._recordTtl),
-      on_deadline: cdktf.stringToTerraform(this._onDeadline),
+      successes: cdktf.numberToTerraform(this._successes),
       timeouts: gateTimeoutsToTerraform(this._timeouts.internalValue),
     };
   }
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
-      pool: {
-        value: cdktf.stringToHclTerraform(this._pool),
+      min_members: {
+        value: cdktf.numberToHclTerraform(this._minMembers),
         isBlock: false,
         type: "simple",
-        storageClassType: "string",
+        storageClassType: "number",
       },
       monitor: {
         value: gateMonitorToHclTerraform(this._monitor.internalValue),
@@ -599,17 +650,17 @@ export class Gate extends cdktf.TerraformResource {
         type: "struct",
         storageClassType: "GateMonitor",
       },
-      successes: {
-        value: cdktf.numberToHclTerraform(this._successes),
+      on_deadline: {
+        value: cdktf.stringToHclTerraform(this._onDeadline),
         isBlock: false,
         type: "simple",
-        storageClassType: "number",
+        storageClassType: "string",
       },
-      min_members: {
-        value: cdktf.numberToHclTerraform(this._minMembers),
+      pool: {
+        value: cdktf.stringToHclTerraform(this._pool),
         isBlock: false,
         type: "simple",
-        storageClassType: "number",
+        storageClassType: "string",
       },
       quiet_period: {
         value: cdktf.stringToHclTerraform(this._quietPeriod),
@@ -623,11 +674,11 @@ export class Gate extends cdktf.TerraformResource {
         type: "simple",
         storageClassType: "number",
       },
-      on_deadline: {
-        value: cdktf.stringToHclTerraform(this._onDeadline),
+      successes: {
+        value: cdktf.numberToHclTerraform(this._successes),
         isBlock: false,
         type: "simple",
-        storageClassType: "string",
+        storageClassType: "number",
       },
       timeouts: {
         value: gateTimeoutsToHclTerraform(this._timeouts.internalValue),

@@ -3,20 +3,56 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface GlobalRecordConfig extends cdktf.TerraformMetaArguments {
-  readonly name: string;
-  readonly nameServer: string;
-  readonly owner?: string;
-  readonly ttl?: number;
+  /**
+  * Where users are sent. At least one; weights add up to 100.
+  */
   readonly answers: GlobalRecordAnswers[] | cdktf.IResolvable;
+  /**
+  * The fully qualified name that users ask for.
+  */
+  readonly name: string;
+  /**
+  * The site whose name server answers for it.
+  */
+  readonly nameServer: string;
+  /**
+  * Who declares it. A record of another owner is never taken over, changed or removed.
+  */
+  readonly owner?: string;
+  /**
+  * Go to new weights in steps, and back at the first sign of trouble. Default: in one step.
+  */
   readonly ramp?: GlobalRecordRamp;
+  /**
+  * How long the operations on this resource may take.
+  */
   readonly timeouts?: GlobalRecordTimeouts;
+  /**
+  * Seconds for which an answer may be kept.
+  */
+  readonly ttl?: number;
 }
 export interface GlobalRecordAnswers {
-  readonly site: string;
+  /**
+  * Its IPv4 address, IPv6 address or host name. One kind in a set.
+  */
   readonly address: string;
-  readonly weight: number;
-  readonly pool?: string;
+  /**
+  * The id of the pool's gate: users are sent there only after it opened.
+  */
   readonly gate?: string;
+  /**
+  * The id of the pool there. With it, users who keep a connection are moved as well when the site's share falls.
+  */
+  readonly pool?: string;
+  /**
+  * The site that is answered with. Once in a set.
+  */
+  readonly site: string;
+  /**
+  * Percentage of users, 1 to 100; all add up to 100. A site that is out of service is left out.
+  */
+  readonly weight: number;
 }
 
 export function globalRecordAnswersToTerraform(struct?: GlobalRecordAnswers | cdktf.IResolvable): any {
@@ -25,11 +61,11 @@ export function globalRecordAnswersToTerraform(struct?: GlobalRecordAnswers | cd
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
-    site: cdktf.stringToTerraform(struct!.site),
     address: cdktf.stringToTerraform(struct!.address),
-    weight: cdktf.numberToTerraform(struct!.weight),
-    pool: cdktf.stringToTerraform(struct!.pool),
     gate: cdktf.stringToTerraform(struct!.gate),
+    pool: cdktf.stringToTerraform(struct!.pool),
+    site: cdktf.stringToTerraform(struct!.site),
+    weight: cdktf.numberToTerraform(struct!.weight),
   }
 }
 
@@ -39,26 +75,8 @@ export function globalRecordAnswersToHclTerraform(struct?: GlobalRecordAnswers |
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
-    site: {
-      value: cdktf.stringToHclTerraform(struct!.site),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
     address: {
       value: cdktf.stringToHclTerraform(struct!.address),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-    weight: {
-      value: cdktf.numberToHclTerraform(struct!.weight),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "number",
-    },
-    pool: {
-      value: cdktf.stringToHclTerraform(struct!.pool),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -68,6 +86,24 @@ export function globalRecordAnswersToHclTerraform(struct?: GlobalRecordAnswers |
       isBlock: false,
       type: "simple",
       storageClassType: "string",
+    },
+    pool: {
+      value: cdktf.stringToHclTerraform(struct!.pool),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    site: {
+      value: cdktf.stringToHclTerraform(struct!.site),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    weight: {
+      value: cdktf.numberToHclTerraform(struct!.weight),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
     },
   };
 
@@ -95,25 +131,25 @@ export class GlobalRecordAnswersOutputReference extends cdktf.ComplexObject {
     }
     let hasAnyValues = this.isEmptyObject;
     const internalValueResult: any = {};
-    if (this._site !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.site = this._site;
-    }
     if (this._address !== undefined) {
       hasAnyValues = true;
       internalValueResult.address = this._address;
     }
-    if (this._weight !== undefined) {
+    if (this._gate !== undefined) {
       hasAnyValues = true;
-      internalValueResult.weight = this._weight;
+      internalValueResult.gate = this._gate;
     }
     if (this._pool !== undefined) {
       hasAnyValues = true;
       internalValueResult.pool = this._pool;
     }
-    if (this._gate !== undefined) {
+    if (this._site !== undefined) {
       hasAnyValues = true;
-      internalValueResult.gate = this._gate;
+      internalValueResult.site = this._site;
+    }
+    if (this._weight !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.weight = this._weight;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -122,11 +158,11 @@ export class GlobalRecordAnswersOutputReference extends cdktf.ComplexObject {
     if (value === undefined) {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
-      this._site = undefined;
       this._address = undefined;
-      this._weight = undefined;
-      this._pool = undefined;
       this._gate = undefined;
+      this._pool = undefined;
+      this._site = undefined;
+      this._weight = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -135,24 +171,12 @@ export class GlobalRecordAnswersOutputReference extends cdktf.ComplexObject {
     else {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
-      this._site = value.site;
       this._address = value.address;
-      this._weight = value.weight;
-      this._pool = value.pool;
       this._gate = value.gate;
+      this._pool = value.pool;
+      this._site = value.site;
+      this._weight = value.weight;
     }
-  }
-
-  // site - computed: false, optional: false, required: true
-  private _site?: string;
-  public get site() {
-    return this.getStringAttribute('site');
-  }
-  public set site(value: string) {
-    this._site = value;
-  }
-  public get siteInput() {
-    return this._site;
   }
 
   // address - computed: false, optional: false, required: true
@@ -167,16 +191,19 @@ export class GlobalRecordAnswersOutputReference extends cdktf.ComplexObject {
     return this._address;
   }
 
-  // weight - computed: false, optional: false, required: true
-  private _weight?: number;
-  public get weight() {
-    return this.getNumberAttribute('weight');
+  // gate - computed: false, optional: true, required: false
+  private _gate?: string;
+  public get gate() {
+    return this.getStringAttribute('gate');
   }
-  public set weight(value: number) {
-    this._weight = value;
+  public set gate(value: string) {
+    this._gate = value;
   }
-  public get weightInput() {
-    return this._weight;
+  public resetGate() {
+    this._gate = undefined;
+  }
+  public get gateInput() {
+    return this._gate;
   }
 
   // pool - computed: false, optional: true, required: false
@@ -194,19 +221,28 @@ export class GlobalRecordAnswersOutputReference extends cdktf.ComplexObject {
     return this._pool;
   }
 
-  // gate - computed: false, optional: true, required: false
-  private _gate?: string;
-  public get gate() {
-    return this.getStringAttribute('gate');
+  // site - computed: false, optional: false, required: true
+  private _site?: string;
+  public get site() {
+    return this.getStringAttribute('site');
   }
-  public set gate(value: string) {
-    this._gate = value;
+  public set site(value: string) {
+    this._site = value;
   }
-  public resetGate() {
-    this._gate = undefined;
+  public get siteInput() {
+    return this._site;
   }
-  public get gateInput() {
-    return this._gate;
+
+  // weight - computed: false, optional: false, required: true
+  private _weight?: number;
+  public get weight() {
+    return this.getNumberAttribute('weight');
+  }
+  public set weight(value: number) {
+    this._weight = value;
+  }
+  public get weightInput() {
+    return this._weight;
   }
 }
 
@@ -230,9 +266,18 @@ export class GlobalRecordAnswersList extends cdktf.ComplexList {
   }
 }
 export interface GlobalRecordRamp {
-  readonly steps: number[];
-  readonly interval: string;
+  /**
+  * Failed answers per second, at a site whose share is raised, above which the previous weights are put back.
+  */
   readonly abortAboveFailed?: number;
+  /**
+  * From one step to the next.
+  */
+  readonly interval: string;
+  /**
+  * How far on the way to the new weights, in percent, after each step. The last is always 100.
+  */
+  readonly steps: number[];
 }
 
 export function globalRecordRampToTerraform(struct?: GlobalRecordRamp | cdktf.IResolvable): any {
@@ -241,9 +286,9 @@ export function globalRecordRampToTerraform(struct?: GlobalRecordRamp | cdktf.IR
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
-    steps: cdktf.listMapper(cdktf.numberToTerraform, false)(struct!.steps),
-    interval: cdktf.stringToTerraform(struct!.interval),
     abort_above_failed: cdktf.numberToTerraform(struct!.abortAboveFailed),
+    interval: cdktf.stringToTerraform(struct!.interval),
+    steps: cdktf.listMapper(cdktf.numberToTerraform, false)(struct!.steps),
   }
 }
 
@@ -253,11 +298,11 @@ export function globalRecordRampToHclTerraform(struct?: GlobalRecordRamp | cdktf
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
-    steps: {
-      value: cdktf.listMapperHcl(cdktf.numberToHclTerraform, false)(struct!.steps),
+    abort_above_failed: {
+      value: cdktf.numberToHclTerraform(struct!.abortAboveFailed),
       isBlock: false,
-      type: "list",
-      storageClassType: "numberList",
+      type: "simple",
+      storageClassType: "number",
     },
     interval: {
       value: cdktf.stringToHclTerraform(struct!.interval),
@@ -265,11 +310,11 @@ export function globalRecordRampToHclTerraform(struct?: GlobalRecordRamp | cdktf
       type: "simple",
       storageClassType: "string",
     },
-    abort_above_failed: {
-      value: cdktf.numberToHclTerraform(struct!.abortAboveFailed),
+    steps: {
+      value: cdktf.listMapperHcl(cdktf.numberToHclTerraform, false)(struct!.steps),
       isBlock: false,
-      type: "simple",
-      storageClassType: "number",
+      type: "list",
+      storageClassType: "numberList",
     },
   };
 
@@ -295,17 +340,17 @@ export class GlobalRecordRampOutputReference extends cdktf.ComplexObject {
     }
     let hasAnyValues = this.isEmptyObject;
     const internalValueResult: any = {};
-    if (this._steps !== undefined) {
+    if (this._abortAboveFailed !== undefined) {
       hasAnyValues = true;
-      internalValueResult.steps = this._steps;
+      internalValueResult.abortAboveFailed = this._abortAboveFailed;
     }
     if (this._interval !== undefined) {
       hasAnyValues = true;
       internalValueResult.interval = this._interval;
     }
-    if (this._abortAboveFailed !== undefined) {
+    if (this._steps !== undefined) {
       hasAnyValues = true;
-      internalValueResult.abortAboveFailed = this._abortAboveFailed;
+      internalValueResult.steps = this._steps;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -314,9 +359,9 @@ export class GlobalRecordRampOutputReference extends cdktf.ComplexObject {
     if (value === undefined) {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
-      this._steps = undefined;
-      this._interval = undefined;
       this._abortAboveFailed = undefined;
+      this._interval = undefined;
+      this._steps = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -325,34 +370,10 @@ export class GlobalRecordRampOutputReference extends cdktf.ComplexObject {
     else {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
-      this._steps = value.steps;
-      this._interval = value.interval;
       this._abortAboveFailed = value.abortAboveFailed;
+      this._interval = value.interval;
+      this._steps = value.steps;
     }
-  }
-
-  // steps - computed: false, optional: false, required: true
-  private _steps?: number[];
-  public get steps() {
-    return this.getNumberListAttribute('steps');
-  }
-  public set steps(value: number[]) {
-    this._steps = value;
-  }
-  public get stepsInput() {
-    return this._steps;
-  }
-
-  // interval - computed: false, optional: false, required: true
-  private _interval?: string;
-  public get interval() {
-    return this.getStringAttribute('interval');
-  }
-  public set interval(value: string) {
-    this._interval = value;
-  }
-  public get intervalInput() {
-    return this._interval;
   }
 
   // abort_above_failed - computed: true, optional: true, required: false
@@ -369,11 +390,44 @@ export class GlobalRecordRampOutputReference extends cdktf.ComplexObject {
   public get abortAboveFailedInput() {
     return this._abortAboveFailed;
   }
+
+  // interval - computed: false, optional: false, required: true
+  private _interval?: string;
+  public get interval() {
+    return this.getStringAttribute('interval');
+  }
+  public set interval(value: string) {
+    this._interval = value;
+  }
+  public get intervalInput() {
+    return this._interval;
+  }
+
+  // steps - computed: false, optional: false, required: true
+  private _steps?: number[];
+  public get steps() {
+    return this.getNumberListAttribute('steps');
+  }
+  public set steps(value: number[]) {
+    this._steps = value;
+  }
+  public get stepsInput() {
+    return this._steps;
+  }
 }
 export interface GlobalRecordTimeouts {
+  /**
+  * How long create may take, as a duration such as `90s` or `1h`. Default: 10 min 0 s.
+  */
   readonly create?: string;
-  readonly update?: string;
+  /**
+  * How long delete may take, as a duration such as `90s` or `1h`. Default: 5 min 0 s.
+  */
   readonly delete?: string;
+  /**
+  * How long update may take, as a duration such as `90s` or `1h`. Default: 1 h 0 min.
+  */
+  readonly update?: string;
 }
 
 export function globalRecordTimeoutsToTerraform(struct?: GlobalRecordTimeouts | cdktf.IResolvable): any {
@@ -383,8 +437,8 @@ export function globalRecordTimeoutsToTerraform(struct?: GlobalRecordTimeouts | 
   }
   return {
     create: cdktf.stringToTerraform(struct!.create),
-    update: cdktf.stringToTerraform(struct!.update),
     delete: cdktf.stringToTerraform(struct!.delete),
+    update: cdktf.stringToTerraform(struct!.update),
   }
 }
 
@@ -400,14 +454,14 @@ export function globalRecordTimeoutsToHclTerraform(struct?: GlobalRecordTimeouts
       type: "simple",
       storageClassType: "string",
     },
-    update: {
-      value: cdktf.stringToHclTerraform(struct!.update),
+    delete: {
+      value: cdktf.stringToHclTerraform(struct!.delete),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
     },
-    delete: {
-      value: cdktf.stringToHclTerraform(struct!.delete),
+    update: {
+      value: cdktf.stringToHclTerraform(struct!.update),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -440,13 +494,13 @@ export class GlobalRecordTimeoutsOutputReference extends cdktf.ComplexObject {
       hasAnyValues = true;
       internalValueResult.create = this._create;
     }
-    if (this._update !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.update = this._update;
-    }
     if (this._delete !== undefined) {
       hasAnyValues = true;
       internalValueResult.delete = this._delete;
+    }
+    if (this._update !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.update = this._update;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -456,8 +510,8 @@ export class GlobalRecordTimeoutsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
       this._create = undefined;
-      this._update = undefined;
       this._delete = undefined;
+      this._update = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -467,8 +521,8 @@ export class GlobalRecordTimeoutsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
       this._create = value.create;
-      this._update = value.update;
       this._delete = value.delete;
+      this._update = value.update;
     }
   }
 
@@ -487,21 +541,6 @@ export class GlobalRecordTimeoutsOutputReference extends cdktf.ComplexObject {
     return this._create;
   }
 
-  // update - computed: false, optional: true, required: false
-  private _update?: string;
-  public get update() {
-    return this.getStringAttribute('update');
-  }
-  public set update(value: string) {
-    this._update = value;
-  }
-  public resetUpdate() {
-    this._update = undefined;
-  }
-  public get updateInput() {
-    return this._update;
-  }
-
   // delete - computed: false, optional: true, required: false
   private _delete?: string;
   public get delete() {
@@ -515,6 +554,21 @@ export class GlobalRecordTimeoutsOutputReference extends cdktf.ComplexObject {
   }
   public get deleteInput() {
     return this._delete;
+  }
+
+  // update - computed: false, optional: true, required: false
+  private _update?: string;
+  public get update() {
+    return this.getStringAttribute('update');
+  }
+  public set update(value: string) {
+    this._update = value;
+  }
+  public resetUpdate() {
+    this._update = undefined;
+  }
+  public get updateInput() {
+    return this._update;
   }
 }
 
@@ -559,13 +613,25 @@ export class GlobalRecord extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._answers.internalValue = config.answers;
     this._name = config.name;
     this._nameServer = config.nameServer;
     this._owner = config.owner;
-    this._ttl = config.ttl;
-    this._answers.internalValue = config.answers;
     this._ramp.internalValue = config.ramp;
     this._timeouts.internalValue = config.timeouts;
+    this._ttl = config.ttl;
+  }
+
+  // answers - computed: false, optional: false, required: true
+  private _answers = new GlobalRecordAnswersList(this, "answers", false);
+  public get answers() {
+    return this._answers;
+  }
+  public putAnswers(value: GlobalRecordAnswers[] | cdktf.IResolvable) {
+    this._answers.internalValue = value;
+  }
+  public get answersInput() {
+    return this._answers.internalValue;
   }
 
   // id - computed: true, optional: false, required: false
@@ -612,33 +678,6 @@ export class GlobalRecord extends cdktf.TerraformResource {
     return this._owner;
   }
 
-  // ttl - computed: true, optional: true, required: false
-  private _ttl?: number;
-  public get ttl() {
-    return this.getNumberAttribute('ttl');
-  }
-  public set ttl(value: number) {
-    this._ttl = value;
-  }
-  public resetTtl() {
-    this._ttl = undefined;
-  }
-  public get ttlInput() {
-    return this._ttl;
-  }
-
-  // answers - computed: false, optional: false, required: true
-  private _answers = new GlobalRecordAnswersList(this, "answers", false);
-  public get answers() {
-    return this._answers;
-  }
-  public putAnswers(value: GlobalRecordAnswers[] | cdktf.IResolvable) {
-    this._answers.internalValue = value;
-  }
-  public get answersInput() {
-    return this._answers.internalValue;
-  }
-
   // ramp - computed: false, optional: true, required: false
   private _ramp = new GlobalRecordRampOutputReference(this, "ramp");
   public get ramp() {
@@ -669,20 +708,41 @@ export class GlobalRecord extends cdktf.TerraformResource {
     return this._timeouts.internalValue;
   }
 
+  // ttl - computed: true, optional: true, required: false
+  private _ttl?: number;
+  public get ttl() {
+    return this.getNumberAttribute('ttl');
+  }
+  public set ttl(value: number) {
+    this._ttl = value;
+  }
+  public resetTtl() {
+    this._ttl = undefined;
+  }
+  public get ttlInput() {
+    return this._ttl;
+  }
+
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
+      answers: cdktf.listMapper(globalRecordAnswersToTerraform, false)(this._answers.internalValue),
       name: cdktf.stringToTerraform(this._name),
       name_server: cdktf.stringToTerraform(this._nameServer),
       owner: cdktf.stringToTerraform(this._owner),
-      ttl: cdktf.numberToTerraform(this._ttl),
-      answers: cdktf.listMapper(globalRecordAnswersToTerraform, false)(this._answers.internalValue),
       ramp: globalRecordRampToTerraform(this._ramp.internalValue),
       timeouts: globalRecordTimeoutsToTerraform(this._timeouts.internalValue),
+      ttl: cdktf.numberToTerraform(this._ttl),
     };
   }
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      answers: {
+        value: cdktf.listMapperHcl(globalRecordAnswersToHclTerraform, false)(this._answers.internalValue),
+        isBlock: true,
+        type: "list",
+        storageClassType: "GlobalRecordAnswersList",
+      },
       name: {
         value: cdktf.stringToHclTerraform(this._name),
         isBlock: false,
@@ -701,18 +761,6 @@ export class GlobalRecord extends cdktf.TerraformResource {
         type: "simple",
         storageClassType: "string",
       },
-      ttl: {
-        value: cdktf.numberToHclTerraform(this._ttl),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "number",
-      },
-      answers: {
-        value: cdktf.listMapperHcl(globalRecordAnswersToHclTerraform, false)(this._answers.internalValue),
-        isBlock: true,
-        type: "list",
-        storageClassType: "GlobalRecordAnswersList",
-      },
       ramp: {
         value: globalRecordRampToHclTerraform(this._ramp.internalValue),
         isBlock: true,
@@ -724,6 +772,12 @@ export class GlobalRecord extends cdktf.TerraformResource {
         isBlock: true,
         type: "struct",
         storageClassType: "GlobalRecordTimeouts",
+      },
+      ttl: {
+        value: cdktf.numberToHclTerraform(this._ttl),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "number",
       },
     };
 

@@ -3,13 +3,31 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
-  readonly site: string;
-  readonly source: string;
+  /**
+  * `sha256:` and 64 hex digits, of the whole image. When given, the source must have it. Another digest is another replica.
+  */
   readonly digest?: string;
+  /**
+  * A destroy keeps the image at the site, so that the next transfer is short. `false`: it is deleted there.
+  */
   readonly retain?: boolean | cdktf.IResolvable;
+  /**
+  * The site that is to hold the image.
+  */
+  readonly site: string;
+  /**
+  * Path of the image file, at the machine that runs Terraform. Another path with the same content is no new image.
+  */
+  readonly source: string;
+  /**
+  * How long the operations on this resource may take.
+  */
   readonly timeouts?: ImageReplicaTimeouts;
 }
 export interface ImageReplicaTimeouts {
+  /**
+  * How long create may take, as a duration such as `90s` or `1h`. Default: 24 h 0 min.
+  */
   readonly create?: string;
 }
 
@@ -146,9 +164,9 @@ export class ImageReplicaTransferOutputReference extends cdktf.ComplexObject {
     }
   }
 
-  // total_bytes - computed: true, optional: false, required: false
-  public get totalBytes() {
-    return this.getNumberAttribute('total_bytes');
+  // eta - computed: true, optional: false, required: false
+  public get eta() {
+    return this.getStringAttribute('eta');
   }
 
   // present_bytes - computed: true, optional: false, required: false
@@ -156,9 +174,9 @@ export class ImageReplicaTransferOutputReference extends cdktf.ComplexObject {
     return this.getNumberAttribute('present_bytes');
   }
 
-  // send_bytes - computed: true, optional: false, required: false
-  public get sendBytes() {
-    return this.getNumberAttribute('send_bytes');
+  // rate_mbps - computed: true, optional: false, required: false
+  public get rateMbps() {
+    return this.getNumberAttribute('rate_mbps');
   }
 
   // ratio - computed: true, optional: false, required: false
@@ -166,14 +184,14 @@ export class ImageReplicaTransferOutputReference extends cdktf.ComplexObject {
     return this.getNumberAttribute('ratio');
   }
 
-  // eta - computed: true, optional: false, required: false
-  public get eta() {
-    return this.getStringAttribute('eta');
+  // send_bytes - computed: true, optional: false, required: false
+  public get sendBytes() {
+    return this.getNumberAttribute('send_bytes');
   }
 
-  // rate_mbps - computed: true, optional: false, required: false
-  public get rateMbps() {
-    return this.getNumberAttribute('rate_mbps');
+  // total_bytes - computed: true, optional: false, required: false
+  public get totalBytes() {
+    return this.getNumberAttribute('total_bytes');
   }
 }
 
@@ -218,40 +236,11 @@ export class ImageReplica extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
-    this._site = config.site;
-    this._source = config.source;
     this._digest = config.digest;
     this._retain = config.retain;
+    this._site = config.site;
+    this._source = config.source;
     this._timeouts.internalValue = config.timeouts;
-  }
-
-  // id - computed: true, optional: false, required: false
-  public get id() {
-    return this.getStringAttribute('id');
-  }
-
-  // site - computed: false, optional: false, required: true
-  private _site?: string;
-  public get site() {
-    return this.getStringAttribute('site');
-  }
-  public set site(value: string) {
-    this._site = value;
-  }
-  public get siteInput() {
-    return this._site;
-  }
-
-  // source - computed: false, optional: false, required: true
-  private _source?: string;
-  public get source() {
-    return this.getStringAttribute('source');
-  }
-  public set source(value: string) {
-    this._source = value;
-  }
-  public get sourceInput() {
-    return this._source;
   }
 
   // digest - computed: true, optional: true, required: false
@@ -269,6 +258,11 @@ export class ImageReplica extends cdktf.TerraformResource {
     return this._digest;
   }
 
+  // id - computed: true, optional: false, required: false
+  public get id() {
+    return this.getStringAttribute('id');
+  }
+
   // retain - computed: true, optional: true, required: false
   private _retain?: boolean | cdktf.IResolvable;
   public get retain() {
@@ -282,6 +276,35 @@ export class ImageReplica extends cdktf.TerraformResource {
   }
   public get retainInput() {
     return this._retain;
+  }
+
+  // site - computed: false, optional: false, required: true
+  private _site?: string;
+  public get site() {
+    return this.getStringAttribute('site');
+  }
+  public set site(value: string) {
+    this._site = value;
+  }
+  public get siteInput() {
+    return this._site;
+  }
+
+  // size_bytes - computed: true, optional: false, required: false
+  public get sizeBytes() {
+    return this.getNumberAttribute('size_bytes');
+  }
+
+  // source - computed: false, optional: false, required: true
+  private _source?: string;
+  public get source() {
+    return this.getStringAttribute('source');
+  }
+  public set source(value: string) {
+    this._source = value;
+  }
+  public get sourceInput() {
+    return this._source;
   }
 
   // timeouts - computed: false, optional: true, required: false
@@ -299,11 +322,6 @@ export class ImageReplica extends cdktf.TerraformResource {
     return this._timeouts.internalValue;
   }
 
-  // size_bytes - computed: true, optional: false, required: false
-  public get sizeBytes() {
-    return this.getNumberAttribute('size_bytes');
-  }
-
   // transfer - computed: true, optional: false, required: false
   private _transfer = new ImageReplicaTransferOutputReference(this, "transfer");
   public get transfer() {
@@ -312,28 +330,16 @@ export class ImageReplica extends cdktf.TerraformResource {
 
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
-      site: cdktf.stringToTerraform(this._site),
-      source: cdktf.stringToTerraform(this._source),
       digest: cdktf.stringToTerraform(this._digest),
       retain: cdktf.booleanToTerraform(this._retain),
+      site: cdktf.stringToTerraform(this._site),
+      source: cdktf.stringToTerraform(this._source),
       timeouts: imageReplicaTimeoutsToTerraform(this._timeouts.internalValue),
     };
   }
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
-      site: {
-        value: cdktf.stringToHclTerraform(this._site),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      source: {
-        value: cdktf.stringToHclTerraform(this._source),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
       digest: {
         value: cdktf.stringToHclTerraform(this._digest),
         isBlock: false,
@@ -345,6 +351,18 @@ export class ImageReplica extends cdktf.TerraformResource {
         isBlock: false,
         type: "simple",
         storageClassType: "boolean",
+      },
+      site: {
+        value: cdktf.stringToHclTerraform(this._site),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      source: {
+        value: cdktf.stringToHclTerraform(this._source),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
       },
       timeouts: {
         value: imageReplicaTimeoutsToHclTerraform(this._timeouts.internalValue),

@@ -3,25 +3,76 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface PoolConfig extends cdktf.TerraformMetaArguments {
-  readonly site: string;
-  readonly name: string;
-  readonly owner?: string;
-  readonly imageDigest: string;
-  readonly members: number;
-  readonly listen: PoolListen;
-  readonly monitor?: PoolMonitor;
+  /**
+  * `cookie`: a user stays with a member while it is up and not draining. `none` for tcp.
+  */
   readonly affinity?: string;
-  readonly maxConnections?: number;
-  readonly sessionIdle?: string;
-  readonly environment?: { [key: string]: string };
-  readonly launchTimeout?: string;
+  /**
+  * A leaving member gets so long to lose its last session; then it is ended all the same.
+  */
   readonly drainTimeout?: string;
+  /**
+  * Environment of each member. It is kept in the state: not for secrets.
+  */
+  readonly environment?: { [key: string]: string };
+  /**
+  * The image its members run, which the site must hold complete: refer to a replica's `digest`. A change replaces member after member.
+  */
+  readonly imageDigest: string;
+  /**
+  * A member gets so long to become up.
+  */
+  readonly launchTimeout?: string;
+  /**
+  * Where the local balancer takes users for this pool.
+  */
+  readonly listen: PoolListen;
+  /**
+  * Concurrent requests that a member takes; more wait in the balancer's queue. 0: no limit.
+  */
+  readonly maxConnections?: number;
+  /**
+  * How many members run. A member that leaves is drained first.
+  */
+  readonly members: number;
+  /**
+  * How the local balancer judges each member's health.
+  */
+  readonly monitor?: PoolMonitor;
+  /**
+  * Its name at the site.
+  */
+  readonly name: string;
+  /**
+  * Who declares it. A pool of another owner is never taken over, changed or taken down.
+  */
+  readonly owner?: string;
+  /**
+  * A user who sent nothing for so long is no longer a session.
+  */
+  readonly sessionIdle?: string;
+  /**
+  * The site that runs it.
+  */
+  readonly site: string;
+  /**
+  * How long the operations on this resource may take.
+  */
   readonly timeouts?: PoolTimeouts;
 }
 export interface PoolListen {
+  /**
+  * An IP address of the site.
+  */
   readonly address: string;
-  readonly port: number;
+  /**
+  * `http` or `tcp`.
+  */
   readonly mode?: string;
+  /**
+  * TCP port.
+  */
+  readonly port: number;
 }
 
 export function poolListenToTerraform(struct?: PoolListen | cdktf.IResolvable): any {
@@ -31,8 +82,8 @@ export function poolListenToTerraform(struct?: PoolListen | cdktf.IResolvable): 
   }
   return {
     address: cdktf.stringToTerraform(struct!.address),
-    port: cdktf.numberToTerraform(struct!.port),
     mode: cdktf.stringToTerraform(struct!.mode),
+    port: cdktf.numberToTerraform(struct!.port),
   }
 }
 
@@ -48,17 +99,17 @@ export function poolListenToHclTerraform(struct?: PoolListen | cdktf.IResolvable
       type: "simple",
       storageClassType: "string",
     },
-    port: {
-      value: cdktf.numberToHclTerraform(struct!.port),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "number",
-    },
     mode: {
       value: cdktf.stringToHclTerraform(struct!.mode),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
+    },
+    port: {
+      value: cdktf.numberToHclTerraform(struct!.port),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
     },
   };
 
@@ -88,13 +139,13 @@ export class PoolListenOutputReference extends cdktf.ComplexObject {
       hasAnyValues = true;
       internalValueResult.address = this._address;
     }
-    if (this._port !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.port = this._port;
-    }
     if (this._mode !== undefined) {
       hasAnyValues = true;
       internalValueResult.mode = this._mode;
+    }
+    if (this._port !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.port = this._port;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -104,8 +155,8 @@ export class PoolListenOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
       this._address = undefined;
-      this._port = undefined;
       this._mode = undefined;
+      this._port = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -115,8 +166,8 @@ export class PoolListenOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
       this._address = value.address;
-      this._port = value.port;
       this._mode = value.mode;
+      this._port = value.port;
     }
   }
 
@@ -130,18 +181,6 @@ export class PoolListenOutputReference extends cdktf.ComplexObject {
   }
   public get addressInput() {
     return this._address;
-  }
-
-  // port - computed: false, optional: false, required: true
-  private _port?: number;
-  public get port() {
-    return this.getNumberAttribute('port');
-  }
-  public set port(value: number) {
-    this._port = value;
-  }
-  public get portInput() {
-    return this._port;
   }
 
   // mode - computed: true, optional: true, required: false
@@ -158,15 +197,48 @@ export class PoolListenOutputReference extends cdktf.ComplexObject {
   public get modeInput() {
     return this._mode;
   }
+
+  // port - computed: false, optional: false, required: true
+  private _port?: number;
+  public get port() {
+    return this.getNumberAttribute('port');
+  }
+  public set port(value: number) {
+    this._port = value;
+  }
+  public get portInput() {
+    return this._port;
+  }
 }
 export interface PoolMonitor {
-  readonly type?: string;
-  readonly path?: string;
+  /**
+  * The status of a good answer.
+  */
   readonly expectStatus?: number;
-  readonly interval?: string;
-  readonly timeout?: string;
-  readonly rise?: number;
+  /**
+  * Bad answers in a row that make a member down. At a gate a single bad answer begins the row anew.
+  */
   readonly fall?: number;
+  /**
+  * From one probe to the next.
+  */
+  readonly interval?: string;
+  /**
+  * What is asked for, with `type` http.
+  */
+  readonly path?: string;
+  /**
+  * Good answers in a row that make a member up. A gate counts its `successes` instead.
+  */
+  readonly rise?: number;
+  /**
+  * An answer that takes longer is bad.
+  */
+  readonly timeout?: string;
+  /**
+  * `http`: GET `path` and compare the status. `tcp`: a connection is enough.
+  */
+  readonly type?: string;
 }
 
 export function poolMonitorToTerraform(struct?: PoolMonitor | cdktf.IResolvable): any {
@@ -175,13 +247,13 @@ export function poolMonitorToTerraform(struct?: PoolMonitor | cdktf.IResolvable)
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
-    type: cdktf.stringToTerraform(struct!.type),
-    path: cdktf.stringToTerraform(struct!.path),
     expect_status: cdktf.numberToTerraform(struct!.expectStatus),
-    interval: cdktf.stringToTerraform(struct!.interval),
-    timeout: cdktf.stringToTerraform(struct!.timeout),
-    rise: cdktf.numberToTerraform(struct!.rise),
     fall: cdktf.numberToTerraform(struct!.fall),
+    interval: cdktf.stringToTerraform(struct!.interval),
+    path: cdktf.stringToTerraform(struct!.path),
+    rise: cdktf.numberToTerraform(struct!.rise),
+    timeout: cdktf.stringToTerraform(struct!.timeout),
+    type: cdktf.stringToTerraform(struct!.type),
   }
 }
 
@@ -191,20 +263,14 @@ export function poolMonitorToHclTerraform(struct?: PoolMonitor | cdktf.IResolvab
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
-    type: {
-      value: cdktf.stringToHclTerraform(struct!.type),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-    path: {
-      value: cdktf.stringToHclTerraform(struct!.path),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
     expect_status: {
       value: cdktf.numberToHclTerraform(struct!.expectStatus),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    fall: {
+      value: cdktf.numberToHclTerraform(struct!.fall),
       isBlock: false,
       type: "simple",
       storageClassType: "number",
@@ -215,8 +281,8 @@ export function poolMonitorToHclTerraform(struct?: PoolMonitor | cdktf.IResolvab
       type: "simple",
       storageClassType: "string",
     },
-    timeout: {
-      value: cdktf.stringToHclTerraform(struct!.timeout),
+    path: {
+      value: cdktf.stringToHclTerraform(struct!.path),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -227,11 +293,17 @@ export function poolMonitorToHclTerraform(struct?: PoolMonitor | cdktf.IResolvab
       type: "simple",
       storageClassType: "number",
     },
-    fall: {
-      value: cdktf.numberToHclTerraform(struct!.fall),
+    timeout: {
+      value: cdktf.stringToHclTerraform(struct!.timeout),
       isBlock: false,
       type: "simple",
-      storageClassType: "number",
+      storageClassType: "string",
+    },
+    type: {
+      value: cdktf.stringToHclTerraform(struct!.type),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
     },
   };
 
@@ -257,33 +329,33 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     }
     let hasAnyValues = this.isEmptyObject;
     const internalValueResult: any = {};
-    if (this._type !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.type = this._type;
-    }
-    if (this._path !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.path = this._path;
-    }
     if (this._expectStatus !== undefined) {
       hasAnyValues = true;
       internalValueResult.expectStatus = this._expectStatus;
+    }
+    if (this._fall !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.fall = this._fall;
     }
     if (this._interval !== undefined) {
       hasAnyValues = true;
       internalValueResult.interval = this._interval;
     }
-    if (this._timeout !== undefined) {
+    if (this._path !== undefined) {
       hasAnyValues = true;
-      internalValueResult.timeout = this._timeout;
+      internalValueResult.path = this._path;
     }
     if (this._rise !== undefined) {
       hasAnyValues = true;
       internalValueResult.rise = this._rise;
     }
-    if (this._fall !== undefined) {
+    if (this._timeout !== undefined) {
       hasAnyValues = true;
-      internalValueResult.fall = this._fall;
+      internalValueResult.timeout = this._timeout;
+    }
+    if (this._type !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.type = this._type;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -292,13 +364,13 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     if (value === undefined) {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
-      this._type = undefined;
-      this._path = undefined;
       this._expectStatus = undefined;
-      this._interval = undefined;
-      this._timeout = undefined;
-      this._rise = undefined;
       this._fall = undefined;
+      this._interval = undefined;
+      this._path = undefined;
+      this._rise = undefined;
+      this._timeout = undefined;
+      this._type = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -307,44 +379,14 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     else {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
-      this._type = value.type;
-      this._path = value.path;
       this._expectStatus = value.expectStatus;
-      this._interval = value.interval;
-      this._timeout = value.timeout;
-      this._rise = value.rise;
       this._fall = value.fall;
+      this._interval = value.interval;
+      this._path = value.path;
+      this._rise = value.rise;
+      this._timeout = value.timeout;
+      this._type = value.type;
     }
-  }
-
-  // type - computed: true, optional: true, required: false
-  private _type?: string;
-  public get type() {
-    return this.getStringAttribute('type');
-  }
-  public set type(value: string) {
-    this._type = value;
-  }
-  public resetType() {
-    this._type = undefined;
-  }
-  public get typeInput() {
-    return this._type;
-  }
-
-  // path - computed: true, optional: true, required: false
-  private _path?: string;
-  public get path() {
-    return this.getStringAttribute('path');
-  }
-  public set path(value: string) {
-    this._path = value;
-  }
-  public resetPath() {
-    this._path = undefined;
-  }
-  public get pathInput() {
-    return this._path;
   }
 
   // expect_status - computed: true, optional: true, required: false
@@ -362,6 +404,21 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     return this._expectStatus;
   }
 
+  // fall - computed: true, optional: true, required: false
+  private _fall?: number;
+  public get fall() {
+    return this.getNumberAttribute('fall');
+  }
+  public set fall(value: number) {
+    this._fall = value;
+  }
+  public resetFall() {
+    this._fall = undefined;
+  }
+  public get fallInput() {
+    return this._fall;
+  }
+
   // interval - computed: true, optional: true, required: false
   private _interval?: string;
   public get interval() {
@@ -377,19 +434,19 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     return this._interval;
   }
 
-  // timeout - computed: true, optional: true, required: false
-  private _timeout?: string;
-  public get timeout() {
-    return this.getStringAttribute('timeout');
+  // path - computed: true, optional: true, required: false
+  private _path?: string;
+  public get path() {
+    return this.getStringAttribute('path');
   }
-  public set timeout(value: string) {
-    this._timeout = value;
+  public set path(value: string) {
+    this._path = value;
   }
-  public resetTimeout() {
-    this._timeout = undefined;
+  public resetPath() {
+    this._path = undefined;
   }
-  public get timeoutInput() {
-    return this._timeout;
+  public get pathInput() {
+    return this._path;
   }
 
   // rise - computed: true, optional: true, required: false
@@ -407,25 +464,49 @@ export class PoolMonitorOutputReference extends cdktf.ComplexObject {
     return this._rise;
   }
 
-  // fall - computed: true, optional: true, required: false
-  private _fall?: number;
-  public get fall() {
-    return this.getNumberAttribute('fall');
+  // timeout - computed: true, optional: true, required: false
+  private _timeout?: string;
+  public get timeout() {
+    return this.getStringAttribute('timeout');
   }
-  public set fall(value: number) {
-    this._fall = value;
+  public set timeout(value: string) {
+    this._timeout = value;
   }
-  public resetFall() {
-    this._fall = undefined;
+  public resetTimeout() {
+    this._timeout = undefined;
   }
-  public get fallInput() {
-    return this._fall;
+  public get timeoutInput() {
+    return this._timeout;
+  }
+
+  // type - computed: true, optional: true, required: false
+  private _type?: string;
+  public get type() {
+    return this.getStringAttribute('type');
+  }
+  public set type(value: string) {
+    this._type = value;
+  }
+  public resetType() {
+    this._type = undefined;
+  }
+  public get typeInput() {
+    return this._type;
   }
 }
 export interface PoolTimeouts {
+  /**
+  * How long create may take, as a duration such as `90s` or `1h`. Default: 10 min 0 s.
+  */
   readonly create?: string;
-  readonly update?: string;
+  /**
+  * How long delete may take, as a duration such as `90s` or `1h`. Default: 1 h 0 min.
+  */
   readonly delete?: string;
+  /**
+  * How long update may take, as a duration such as `90s` or `1h`. Default: 1 h 0 min.
+  */
+  readonly update?: string;
 }
 
 export function poolTimeoutsToTerraform(struct?: PoolTimeouts | cdktf.IResolvable): any {
@@ -435,8 +516,8 @@ export function poolTimeoutsToTerraform(struct?: PoolTimeouts | cdktf.IResolvabl
   }
   return {
     create: cdktf.stringToTerraform(struct!.create),
-    update: cdktf.stringToTerraform(struct!.update),
     delete: cdktf.stringToTerraform(struct!.delete),
+    update: cdktf.stringToTerraform(struct!.update),
   }
 }
 
@@ -452,14 +533,14 @@ export function poolTimeoutsToHclTerraform(struct?: PoolTimeouts | cdktf.IResolv
       type: "simple",
       storageClassType: "string",
     },
-    update: {
-      value: cdktf.stringToHclTerraform(struct!.update),
+    delete: {
+      value: cdktf.stringToHclTerraform(struct!.delete),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
     },
-    delete: {
-      value: cdktf.stringToHclTerraform(struct!.delete),
+    update: {
+      value: cdktf.stringToHclTerraform(struct!.update),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -492,13 +573,13 @@ export class PoolTimeoutsOutputReference extends cdktf.ComplexObject {
       hasAnyValues = true;
       internalValueResult.create = this._create;
     }
-    if (this._update !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.update = this._update;
-    }
     if (this._delete !== undefined) {
       hasAnyValues = true;
       internalValueResult.delete = this._delete;
+    }
+    if (this._update !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.update = this._update;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -508,8 +589,8 @@ export class PoolTimeoutsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
       this._create = undefined;
-      this._update = undefined;
       this._delete = undefined;
+      this._update = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -519,8 +600,8 @@ export class PoolTimeoutsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
       this._create = value.create;
-      this._update = value.update;
       this._delete = value.delete;
+      this._update = value.update;
     }
   }
 
@@ -539,21 +620,6 @@ export class PoolTimeoutsOutputReference extends cdktf.ComplexObject {
     return this._create;
   }
 
-  // update - computed: false, optional: true, required: false
-  private _update?: string;
-  public get update() {
-    return this.getStringAttribute('update');
-  }
-  public set update(value: string) {
-    this._update = value;
-  }
-  public resetUpdate() {
-    this._update = undefined;
-  }
-  public get updateInput() {
-    return this._update;
-  }
-
   // delete - computed: false, optional: true, required: false
   private _delete?: string;
   public get delete() {
@@ -567,6 +633,21 @@ export class PoolTimeoutsOutputReference extends cdktf.ComplexObject {
   }
   public get deleteInput() {
     return this._delete;
+  }
+
+  // update - computed: false, optional: true, required: false
+  private _update?: string;
+  public get update() {
+    return this.getStringAttribute('update');
+  }
+  public set update(value: string) {
+    this._update = value;
+  }
+  public resetUpdate() {
+    this._update = undefined;
+  }
+  public get updateInput() {
+    return this._update;
   }
 }
 
@@ -611,20 +692,70 @@ export class Pool extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
-    this._site = config.site;
+    this._affinity = config.affinity;
+    this._drainTimeout = config.drainTimeout;
+    this._environment = config.environment;
+    this._imageDigest = config.imageDigest;
+    this._launchTimeout = config.launchTimeout;
+    this._listen.internalValue = config.listen;
+    this._maxConnections = config.maxConnections;
+    this._members = config.members;
+    this._monitor.internalValue = config.monitor;
     this._name = config.name;
     this._owner = config.owner;
-    this._imageDigest = config.imageDigest;
-    this._members = config.members;
-    this._listen.internalValue = config.listen;
-    this._monitor.internalValue = config.monitor;
-    this._affinity = config.affinity;
-    this._maxConnections = config.maxConnections;
     this._sessionIdle = config.sessionIdle;
-    this._environment = config.environment;
-    this._launchTimeout = config.launchTimeout;
-    this._drainTimeout = config.drainTimeout;
+    this._site = config.site;
     this._timeouts.internalValue = config.timeouts;
+  }
+
+  // address - computed: true, optional: false, required: false
+  public get address() {
+    return this.getStringAttribute('address');
+  }
+
+  // affinity - computed: true, optional: true, required: false
+  private _affinity?: string;
+  public get affinity() {
+    return this.getStringAttribute('affinity');
+  }
+  public set affinity(value: string) {
+    this._affinity = value;
+  }
+  public resetAffinity() {
+    this._affinity = undefined;
+  }
+  public get affinityInput() {
+    return this._affinity;
+  }
+
+  // drain_timeout - computed: true, optional: true, required: false
+  private _drainTimeout?: string;
+  public get drainTimeout() {
+    return this.getStringAttribute('drain_timeout');
+  }
+  public set drainTimeout(value: string) {
+    this._drainTimeout = value;
+  }
+  public resetDrainTimeout() {
+    this._drainTimeout = undefined;
+  }
+  public get drainTimeoutInput() {
+    return this._drainTimeout;
+  }
+
+  // environment - computed: false, optional: true, required: false
+  private _environment?: { [key: string]: string };
+  public get environment() {
+    return this.getStringMapAttribute('environment');
+  }
+  public set environment(value: { [key: string]: string }) {
+    this._environment = value;
+  }
+  public resetEnvironment() {
+    this._environment = undefined;
+  }
+  public get environmentInput() {
+    return this._environment;
   }
 
   // id - computed: true, optional: false, required: false
@@ -632,16 +763,85 @@ export class Pool extends cdktf.TerraformResource {
     return this.getStringAttribute('id');
   }
 
-  // site - computed: false, optional: false, required: true
-  private _site?: string;
-  public get site() {
-    return this.getStringAttribute('site');
+  // image_digest - computed: false, optional: false, required: true
+  private _imageDigest?: string;
+  public get imageDigest() {
+    return this.getStringAttribute('image_digest');
   }
-  public set site(value: string) {
-    this._site = value;
+  public set imageDigest(value: string) {
+    this._imageDigest = value;
   }
-  public get siteInput() {
-    return this._site;
+  public get imageDigestInput() {
+    return this._imageDigest;
+  }
+
+  // launch_timeout - computed: true, optional: true, required: false
+  private _launchTimeout?: string;
+  public get launchTimeout() {
+    return this.getStringAttribute('launch_timeout');
+  }
+  public set launchTimeout(value: string) {
+    this._launchTimeout = value;
+  }
+  public resetLaunchTimeout() {
+    this._launchTimeout = undefined;
+  }
+  public get launchTimeoutInput() {
+    return this._launchTimeout;
+  }
+
+  // listen - computed: false, optional: false, required: true
+  private _listen = new PoolListenOutputReference(this, "listen");
+  public get listen() {
+    return this._listen;
+  }
+  public putListen(value: PoolListen) {
+    this._listen.internalValue = value;
+  }
+  public get listenInput() {
+    return this._listen.internalValue;
+  }
+
+  // max_connections - computed: true, optional: true, required: false
+  private _maxConnections?: number;
+  public get maxConnections() {
+    return this.getNumberAttribute('max_connections');
+  }
+  public set maxConnections(value: number) {
+    this._maxConnections = value;
+  }
+  public resetMaxConnections() {
+    this._maxConnections = undefined;
+  }
+  public get maxConnectionsInput() {
+    return this._maxConnections;
+  }
+
+  // members - computed: false, optional: false, required: true
+  private _members?: number;
+  public get members() {
+    return this.getNumberAttribute('members');
+  }
+  public set members(value: number) {
+    this._members = value;
+  }
+  public get membersInput() {
+    return this._members;
+  }
+
+  // monitor - computed: true, optional: true, required: false
+  private _monitor = new PoolMonitorOutputReference(this, "monitor");
+  public get monitor() {
+    return this._monitor;
+  }
+  public putMonitor(value: PoolMonitor) {
+    this._monitor.internalValue = value;
+  }
+  public resetMonitor() {
+    this._monitor.internalValue = undefined;
+  }
+  public get monitorInput() {
+    return this._monitor.internalValue;
   }
 
   // name - computed: false, optional: false, required: true
@@ -671,87 +871,6 @@ export class Pool extends cdktf.TerraformResource {
     return this._owner;
   }
 
-  // image_digest - computed: false, optional: false, required: true
-  private _imageDigest?: string;
-  public get imageDigest() {
-    return this.getStringAttribute('image_digest');
-  }
-  public set imageDigest(value: string) {
-    this._imageDigest = value;
-  }
-  public get imageDigestInput() {
-    return this._imageDigest;
-  }
-
-  // members - computed: false, optional: false, required: true
-  private _members?: number;
-  public get members() {
-    return this.getNumberAttribute('members');
-  }
-  public set members(value: number) {
-    this._members = value;
-  }
-  public get membersInput() {
-    return this._members;
-  }
-
-  // listen - computed: false, optional: false, required: true
-  private _listen = new PoolListenOutputReference(this, "listen");
-  public get listen() {
-    return this._listen;
-  }
-  public putListen(value: PoolListen) {
-    this._listen.internalValue = value;
-  }
-  public get listenInput() {
-    return this._listen.internalValue;
-  }
-
-  // monitor - computed: true, optional: true, required: false
-  private _monitor = new PoolMonitorOutputReference(this, "monitor");
-  public get monitor() {
-    return this._monitor;
-  }
-  public putMonitor(value: PoolMonitor) {
-    this._monitor.internalValue = value;
-  }
-  public resetMonitor() {
-    this._monitor.internalValue = undefined;
-  }
-  public get monitorInput() {
-    return this._monitor.internalValue;
-  }
-
-  // affinity - computed: true, optional: true, required: false
-  private _affinity?: string;
-  public get affinity() {
-    return this.getStringAttribute('affinity');
-  }
-  public set affinity(value: string) {
-    this._affinity = value;
-  }
-  public resetAffinity() {
-    this._affinity = undefined;
-  }
-  public get affinityInput() {
-    return this._affinity;
-  }
-
-  // max_connections - computed: true, optional: true, required: false
-  private _maxConnections?: number;
-  public get maxConnections() {
-    return this.getNumberAttribute('max_connections');
-  }
-  public set maxConnections(value: number) {
-    this._maxConnections = value;
-  }
-  public resetMaxConnections() {
-    this._maxConnections = undefined;
-  }
-  public get maxConnectionsInput() {
-    return this._maxConnections;
-  }
-
   // session_idle - computed: true, optional: true, required: false
   private _sessionIdle?: string;
   public get sessionIdle() {
@@ -767,49 +886,21 @@ export class Pool extends cdktf.TerraformResource {
     return this._sessionIdle;
   }
 
-  // environment - computed: false, optional: true, required: false
-  private _environment?: { [key: string]: string };
-  public get environment() {
-    return this.getStringMapAttribute('environment');
+  // site - computed: false, optional: false, required: true
+  private _site?: string;
+  public get site() {
+    return this.getStringAttribute('site');
   }
-  public set environment(value: { [key: string]: string }) {
-    this._environment = value;
+  public set site(value: string) {
+    this._site = value;
   }
-  public resetEnvironment() {
-    this._environment = undefined;
-  }
-  public get environmentInput() {
-    return this._environment;
+  public get siteInput() {
+    return this._site;
   }
 
-  // launch_timeout - computed: true, optional: true, required: false
-  private _launchTimeout?: string;
-  public get launchTimeout() {
-    return this.getStringAttribute('launch_timeout');
-  }
-  public set launchTimeout(value: string) {
-    this._launchTimeout = value;
-  }
-  public resetLaunchTimeout() {
-    this._launchTimeout = undefined;
-  }
-  public get launchTimeoutInput() {
-    return this._launchTimeout;
-  }
-
-  // drain_timeout - computed: true, optional: true, required: false
-  private _drainTimeout?: string;
-  public get drainTimeout() {
-    return this.getStringAttribute('drain_timeout');
-  }
-  public set drainTimeout(value: string) {
-    this._drainTimeout = value;
-  }
-  public resetDrainTimeout() {
-    this._drainTimeout = undefined;
-  }
-  public get drainTimeoutInput() {
-    return this._drainTimeout;
+  // status - computed: true, optional: false, required: false
+  public get status() {
+    return this.getStringAttribute('status');
   }
 
   // timeouts - computed: false, optional: true, required: false
@@ -827,42 +918,80 @@ export class Pool extends cdktf.TerraformResource {
     return this._timeouts.internalValue;
   }
 
-  // address - computed: true, optional: false, required: false
-  public get address() {
-    return this.getStringAttribute('address');
-  }
-
-  // status - computed: true, optional: false, required: false
-  public get status() {
-    return this.getStringAttribute('status');
-  }
-
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
-      site: cdktf.stringToTerraform(this._site),
+      affinity: cdktf.stringToTerraform(this._affinity),
+      drain_timeout: cdktf.stringToTerraform(this._drainTimeout),
+      environment: cdktf.hashMapper(cdktf.stringToTerraform)(this._environment),
+      image_digest: cdktf.stringToTerraform(this._imageDigest),
+      launch_timeout: cdktf.stringToTerraform(this._launchTimeout),
+      listen: poolListenToTerraform(this._listen.internalValue),
+      max_connections: cdktf.numberToTerraform(this._maxConnections),
+      members: cdktf.numberToTerraform(this._members),
+      monitor: poolMonitorToTerraform(this._monitor.internalValue),
       name: cdktf.stringToTerraform(this._name),
       owner: cdktf.stringToTerraform(this._owner),
-      image_digest: cdktf.stringToTerraform(this._imageDigest),
-      members: cdktf.numberToTerraform(this._members),
-      listen: poolListenToTerraform(this._listen.internalValue),
-      monitor: poolMonitorToTerraform(this._monitor.internalValue),
-      affinity: cdktf.stringToTerraform(this._affinity),
-      max_connections: cdktf.numberToTerraform(this._maxConnections),
       session_idle: cdktf.stringToTerraform(this._sessionIdle),
-      environment: cdktf.hashMapper(cdktf.stringToTerraform)(this._environment),
-      launch_timeout: cdktf.stringToTerraform(this._launchTimeout),
-      drain_timeout: cdktf.stringToTerraform(this._drainTimeout),
+      site: cdktf.stringToTerraform(this._site),
       timeouts: poolTimeoutsToTerraform(this._timeouts.internalValue),
     };
   }
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
-      site: {
-        value: cdktf.stringToHclTerraform(this._site),
+      affinity: {
+        value: cdktf.stringToHclTerraform(this._affinity),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      drain_timeout: {
+        value: cdktf.stringToHclTerraform(this._drainTimeout),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      environment: {
+        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._environment),
+        isBlock: false,
+        type: "map",
+        storageClassType: "stringMap",
+      },
+      image_digest: {
+        value: cdktf.stringToHclTerraform(this._imageDigest),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      launch_timeout: {
+        value: cdktf.stringToHclTerraform(this._launchTimeout),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      listen: {
+        value: poolListenToHclTerraform(this._listen.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "PoolListen",
+      },
+      max_connections: {
+        value: cdktf.numberToHclTerraform(this._maxConnections),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "number",
+      },
+      members: {
+        value: cdktf.numberToHclTerraform(this._members),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "number",
+      },
+      monitor: {
+        value: poolMonitorToHclTerraform(this._monitor.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "PoolMonitor",
       },
       name: {
         value: cdktf.stringToHclTerraform(this._name),
@@ -876,62 +1005,14 @@ export class Pool extends cdktf.TerraformResource {
         type: "simple",
         storageClassType: "string",
       },
-      image_digest: {
-        value: cdktf.stringToHclTerraform(this._imageDigest),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      members: {
-        value: cdktf.numberToHclTerraform(this._members),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "number",
-      },
-      listen: {
-        value: poolListenToHclTerraform(this._listen.internalValue),
-        isBlock: true,
-        type: "struct",
-        storageClassType: "PoolListen",
-      },
-      monitor: {
-        value: poolMonitorToHclTerraform(this._monitor.internalValue),
-        isBlock: true,
-        type: "struct",
-        storageClassType: "PoolMonitor",
-      },
-      affinity: {
-        value: cdktf.stringToHclTerraform(this._affinity),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      max_connections: {
-        value: cdktf.numberToHclTerraform(this._maxConnections),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "number",
-      },
       session_idle: {
         value: cdktf.stringToHclTerraform(this._sessionIdle),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
       },
-      environment: {
-        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._environment),
-        isBlock: false,
-        type: "map",
-        storageClassType: "stringMap",
-      },
-      launch_timeout: {
-        value: cdktf.stringToHclTerraform(this._launchTimeout),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      drain_timeout: {
-        value: cdktf.stringToHclTerraform(this._drainTimeout),
+      site: {
+        value: cdktf.stringToHclTerraform(this._site),
         isBlock: false,
         type: "simple",
         storageClassType: "string",

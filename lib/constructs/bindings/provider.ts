@@ -3,6 +3,9 @@ import { Construct } from 'constructs';
 import * as cdktf from 'cdktf';
 
 export interface SpillwayProviderConfig {
+  /**
+  * The sites by name, each with an agent.
+  */
   readonly sites?: { [key: string]: SpillwayProviderSites } | cdktf.IResolvable;
   /**
   * Alias name
@@ -10,10 +13,22 @@ export interface SpillwayProviderConfig {
   readonly alias?: string;
 }
 export interface SpillwayProviderSites {
-  readonly endpoint: string;
-  readonly tokenFile?: string;
-  readonly tokenEnv?: string;
+  /**
+  * PEM file of the authority that signed the agent's certificate. Default: the system's authorities.
+  */
   readonly caFile?: string;
+  /**
+  * Where the site's agent answers: `http://127.0.0.1:7501`, `https://agent.cloud.example:7501`. Plain http only on loopback.
+  */
+  readonly endpoint: string;
+  /**
+  * An environment variable that holds the token. Default: `SPILLWAY_TOKEN_<SITE>`, then `SPILLWAY_TOKEN`.
+  */
+  readonly tokenEnv?: string;
+  /**
+  * A file that holds the agent's token. The token itself is in no configuration, plan or state.
+  */
+  readonly tokenFile?: string;
 }
 
 export function spillwayProviderSitesToTerraform(struct?: SpillwayProviderSites | cdktf.IResolvable): any {
@@ -22,10 +37,10 @@ export function spillwayProviderSitesToTerraform(struct?: SpillwayProviderSites 
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
-    endpoint: cdktf.stringToTerraform(struct!.endpoint),
-    token_file: cdktf.stringToTerraform(struct!.tokenFile),
-    token_env: cdktf.stringToTerraform(struct!.tokenEnv),
     ca_file: cdktf.stringToTerraform(struct!.caFile),
+    endpoint: cdktf.stringToTerraform(struct!.endpoint),
+    token_env: cdktf.stringToTerraform(struct!.tokenEnv),
+    token_file: cdktf.stringToTerraform(struct!.tokenFile),
   }
 }
 
@@ -35,14 +50,14 @@ export function spillwayProviderSitesToHclTerraform(struct?: SpillwayProviderSit
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
-    endpoint: {
-      value: cdktf.stringToHclTerraform(struct!.endpoint),
+    ca_file: {
+      value: cdktf.stringToHclTerraform(struct!.caFile),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
     },
-    token_file: {
-      value: cdktf.stringToHclTerraform(struct!.tokenFile),
+    endpoint: {
+      value: cdktf.stringToHclTerraform(struct!.endpoint),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
@@ -53,8 +68,8 @@ export function spillwayProviderSitesToHclTerraform(struct?: SpillwayProviderSit
       type: "simple",
       storageClassType: "string",
     },
-    ca_file: {
-      value: cdktf.stringToHclTerraform(struct!.caFile),
+    token_file: {
+      value: cdktf.stringToHclTerraform(struct!.tokenFile),
       isBlock: false,
       type: "simple",
       storageClassType: "string",
