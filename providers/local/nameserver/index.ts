@@ -1,0 +1,1 @@
+export { LocalNameServer, type LocalNameServerOptions } from "./local-name-server";
