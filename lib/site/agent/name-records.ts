@@ -4,7 +4,7 @@ import type { RecordSpec, RecordStatus } from "../api";
 import type { NameServer } from "../ports";
 import type { EventLog } from "./event-log";
 import { Mutex } from "./mutex";
-import { AgentError } from "./problems";
+import { AgentError, isRefusal } from "./problems";
 import { Reviver } from "./reviver";
 import type { AgentState } from "./state";
 
@@ -94,6 +94,7 @@ export class NameRecords {
       this.reviver?.answered();
       return answer;
     } catch (error) {
+      if (isRefusal(error)) throw error;
       try {
         await this.reviver?.revive(error);
         return await ask();

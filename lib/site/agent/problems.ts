@@ -59,6 +59,12 @@ export function problemOf(
   };
 }
 
+/** A refusal with a reason, not trouble on the way to whoever was asked. */
+export function isRefusal(error: unknown): boolean {
+  const code = error instanceof SpillwayError ? codeIn(error.cause) : undefined;
+  return code !== undefined && code !== "internal";
+}
+
 /** Is it the one that says that another process listens there? Balancers put the code into the error's cause. */
 export function isPortTaken(error: unknown): boolean {
   return error instanceof SpillwayError && codeIn(error.cause) === "port-taken";

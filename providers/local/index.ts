@@ -1,0 +1,2 @@
+export { clearSite } from "./clear-site";
+export { localPorts, type LocalPortsOptions } from "./local-ports";
