@@ -117,13 +117,26 @@ export class Partial {
     });
   }
 
+  /**
+   * Does something with it that {@link close} waits for.
+   * @returns undefined when it is closed
+   */
+  use<T>(work: () => Promise<T>): Promise<T> | undefined {
+    if (this.closed) return undefined;
+    const running = work();
+    this.busy.add(running);
+    const done = () => this.busy.delete(running);
+    running.then(done, done);
+    return running;
+  }
+
   read(into: Buffer, offset: number): Promise<number> {
-    return this.track(async () => (await this.file.read(into, 0, into.length, offset)).bytesRead);
+    return this.telling(async () => (await this.file.read(into, 0, into.length, offset)).bytesRead);
   }
 
   /** Writes verified bytes; they count only once they are {@link keep | kept}. */
   write(bytes: Uint8Array, offset: number): Promise<void> {
-    return this.track(async () => {
+    return this.telling(async () => {
       for (let done = 0; done < bytes.length;) {
         done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
       }
@@ -142,15 +155,15 @@ export class Partial {
 
   /** Makes the file as long as the image: what ends in a hole is shorter at first. */
   setLength(): Promise<void> {
-    return this.track(() => this.file.truncate(this.index.sizeBytes));
+    return this.telling(() => this.file.truncate(this.index.sizeBytes));
   }
 
   /** Waits until the file is on the disk. */
   sync(): Promise<void> {
-    return this.track(() => this.file.sync());
+    return this.telling(() => this.file.sync());
   }
 
-  /** Waits for what is being written. Idempotent. */
+  /** Waits for what uses it. Idempotent. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -160,7 +173,7 @@ export class Partial {
   }
 
   private record(kind: "have" | "send", runs: readonly Run[]): Promise<void> {
-    return this.track(async () => {
+    return this.telling(async () => {
       await this.journal.append(kind, runs);
       this.note(kind, runs);
     });
@@ -189,15 +202,12 @@ export class Partial {
     }
   }
 
-  private track<T>(work: () => Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new Error("the image was deleted meanwhile"));
-    const running = work().catch((error) => {
+  private async telling<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
       throw writeFailed(this.place, error);
-    });
-    this.busy.add(running);
-    const done = () => this.busy.delete(running);
-    running.then(done, done);
-    return running;
+    }
   }
 }
 

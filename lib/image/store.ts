@@ -106,7 +106,11 @@ class DirectoryStore implements ImageStore {
     if (!partial.isWithin(segment.runs) || partial.index.bytesOf(segment.runs) !== segment.rawBytes) {
       throw segmentCorrupt(place, "it does not fit the index that was offered");
     }
-    if (!partial.hasAll(segment.runs)) await this.unpacking.run(() => store(place, partial, segment));
+    if (!partial.hasAll(segment.runs)) {
+      const stored = partial.use(() => this.unpacking.run(() => store(place, partial, segment)));
+      if (!stored) throw this.unknown(digest);
+      await stored;
+    }
     this.meter.note(arrivedAt, bytes.length, segment.rawBytes);
     return { presentBytes: partial.presentBytes };
   }
