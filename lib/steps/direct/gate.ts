@@ -37,10 +37,11 @@ export async function openGate(
   context: StepContext,
 ): Promise<GateOpening> {
   const client = sites.get(request.site);
+  const wanted = await membersWanted(client, request, context);
   try {
-    await untilAvailable(client, request, context);
+    await untilAvailable(client, request, wanted, context);
   } catch (error) {
-    if (!(error instanceof AbortedError) && !(error instanceof PoolGone)) {
+    if (!(error instanceof AbortedError) && !(error instanceof PoolGone) && !(error instanceof Hopeless)) {
       const reason = error instanceof SpillwayError ? error.report.problem : String(error);
       await lastAct((options) => client.failPool(request.name, `the gate did not open: ${reason}`, options));
     }
@@ -53,7 +54,30 @@ export async function openGate(
   return { id: gateId(request), admittedAt };
 }
 
-function untilAvailable(client: SiteClient, request: GateRequest, context: StepContext): Promise<void> {
+/** @throws SpillwayError for a pool that is not there, or is too small for this gate */
+async function membersWanted(
+  client: SiteClient,
+  request: GateRequest,
+  context: StepContext,
+): Promise<number> {
+  const status = await client.pool(request.name, { signal: context.signal });
+  if (!status) throw new PoolGone(request);
+  const wanted = request.minMembers ?? status.spec.members;
+  if (wanted <= status.spec.members) return wanted;
+  throw new SpillwayError({
+    place: `gate of ${poolId(request)}`,
+    problem: `${wanted} members must be up, but the pool has ${status.spec.members}`,
+    mend: "Lower `min_members`, or raise the pool's `members`.",
+    attribute: ["min_members"],
+  });
+}
+
+function untilAvailable(
+  client: SiteClient,
+  request: GateRequest,
+  wanted: number,
+  context: StepContext,
+): Promise<void> {
   const subject = poolId(request);
   const row = new Row();
   return waitFor(context, {
@@ -66,8 +90,7 @@ function untilAvailable(client: SiteClient, request: GateRequest, context: StepC
     look: throughSilence(request.site, async (): Promise<Look<void>> => {
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw new PoolGone(request);
-      if (status.phase === "failed" || isHopeless(status)) throw neverAvailable(subject, status);
-      const wanted = request.minMembers ?? status.spec.members;
+      if (isHopeless(status, wanted)) throw neverAvailable(subject, status);
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
       const answer = await probe(reachable(status, client), status.spec.listen.port, request.monitor);
       const problem =
@@ -104,13 +127,11 @@ class Row {
   }
 }
 
-/** Nobody is left who could still come up. */
-function isHopeless(status: PoolStatus): boolean {
-  return (
-    status.phase !== "reconciling" &&
-    status.members.length > 0 &&
-    status.members.every(({ state }) => state === "failed")
-  );
+/** The site gave it up: the pool as a whole, or so many members that too few are left. */
+function isHopeless(status: PoolStatus, wanted: number): boolean {
+  if (status.phase !== "failed") return false;
+  const failed = status.members.filter(({ state }) => state === "failed").length;
+  return failed === 0 || status.members.length - failed < wanted;
 }
 
 /** The address as it is reached from here: an agent's host stands for "any address". */
@@ -125,14 +146,17 @@ function lastProblem(status: PoolStatus): string {
   return found ? ` (${found.id}: ${found.problem})` : "";
 }
 
-function neverAvailable(subject: string, status: PoolStatus): SpillwayError {
+function neverAvailable(subject: string, status: PoolStatus): Hopeless {
   const words = status.members.flatMap(({ id, problem }) => (problem ? [`${id}: ${problem}`] : []));
-  return new SpillwayError({
+  return new Hopeless({
     place: `gate of ${subject}`,
-    problem: `no member of ${subject} can become available: ${[...(status.problem ? [status.problem] : []), ...words].join("; ") || "all failed"}`,
+    problem: `too few members of ${subject} can become available: ${[...(status.problem ? [status.problem] : []), ...words].join("; ") || "all failed"}`,
     mend: "Users stay where they were. Mend what the members say, then apply again: they are launched anew.",
   });
 }
+
+/** The pool is marked for a new try already. */
+class Hopeless extends SpillwayError {}
 
 /** The pool went away under the gate. */
 class PoolGone extends SiteError {

@@ -1,6 +1,7 @@
 import type { RecordAnswer, RecordSpec } from "../../../lib/site/api";
 import { directUsers, findRecord, parseSiteAnd, removeRecord, sameAnswers } from "../../../lib/steps";
 import { a, defineResource, isUnknown, timeouts, type Known, type PlanConfig, type State } from "../plugin";
+import { inAttributes } from "./attributes";
 import { isAtLeast, isBetween, isNotEmpty, isPositiveDuration, isSiteName } from "./checks";
 import type { Client } from "./client";
 import { ms } from "./durations";
@@ -148,23 +149,20 @@ type Context = Parameters<typeof globalRecord.create>[1];
 async function direct(planned: Omit<Record, "id">, prior: Record | undefined, ctx: Context): Promise<void> {
   const { name, name_server: nameServer, owner, ttl, ramp } = planned;
   const spec: RecordSpec = { owner, ttlSeconds: ttl, answers: planned.answers.map(toAnswer) };
-  await directUsers(
-    ctx.client.sites,
-    {
-      name,
-      nameServer,
-      spec,
-      prior: prior?.answers.map(toAnswer),
-      ramp: ramp
-        ? {
-            stepsPercent: ramp.steps,
-            intervalMs: ms(ramp.interval),
-            abortAboveFailed: ramp.abort_above_failed,
-          }
-        : undefined,
-    },
-    stepContext(ctx),
-  );
+  const request = {
+    name,
+    nameServer,
+    spec,
+    prior: prior?.answers.map(toAnswer),
+    ramp: ramp
+      ? {
+          stepsPercent: ramp.steps,
+          intervalMs: ms(ramp.interval),
+          abortAboveFailed: ramp.abort_above_failed,
+        }
+      : undefined,
+  };
+  await inAttributes(() => directUsers(ctx.client.sites, request, stepContext(ctx)));
 }
 
 function recordId(nameServer: string, name: string): string {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { checkImageIsThere, launchPool, parseSiteAnd, poolId, takeDownPool } from "../../../lib/steps";
 import { defineResource, isUnknown, type PrivateState } from "../plugin";
+import { inAttributes } from "./attributes";
 import type { Client } from "./client";
 import { poolSchema } from "./pool-schema";
 import { addressOf, keepPoolDurations, poolSpec, poolState } from "./pool-state";
@@ -44,7 +45,7 @@ export const pool = defineResource<Client>()({
     const { site, name } = planned;
     const spec = poolSpec(planned, newClaim(ctx.privateState));
     const request = { site, name, spec, deadlineMs: deadlineMs(ctx), undo: true };
-    await launchPool(ctx.client.sites, request, stepContext(ctx));
+    await inAttributes(() => launchPool(ctx.client.sites, request, stepContext(ctx)));
     return { ...planned, id: poolId(planned), address: addressOf(planned.listen), status: "ready" };
   },
 
@@ -58,7 +59,7 @@ export const pool = defineResource<Client>()({
     const { site, name } = planned;
     const claim = claimOf(ctx.privateState) ?? newClaim(ctx.privateState);
     const request = { site, name, spec: poolSpec(planned, claim), deadlineMs: deadlineMs(ctx) };
-    await launchPool(ctx.client.sites, request, stepContext(ctx));
+    await inAttributes(() => launchPool(ctx.client.sites, request, stepContext(ctx)));
     return { ...planned, id: poolId(planned), address: addressOf(planned.listen), status: "ready" };
   },
 
