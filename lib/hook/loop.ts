@@ -357,7 +357,9 @@ export class Loop {
   }
 
   private note(fact: JournalFact): void {
-    this.parts.journal.append(fact, this.parts.clock.now());
+    // Samples are stale after any restart that matters, and would be most of the journal.
+    const kept = "state" in fact ? { ...fact, state: { ...fact.state, samples: [] } } : fact;
+    this.parts.journal.append(kept, this.parts.clock.now());
   }
 
   private writeStatus(): void {

@@ -17,8 +17,8 @@ import { forget, staleAfterMs, type Desired, type PolicyState } from "./state";
 
 /** A gate wants several good answers in a row. */
 const ADMISSION_MS = 3_000;
-/** Trends are judged over the lead time, within these. */
-const SHORTEST_WINDOW_MS = 10_000;
+/** Trends are judged over twice the lead time, but at least over so many observations and at most over so long. */
+const FEWEST_SAMPLES = 30;
 const LONGEST_WINDOW_MS = 5 * 60_000;
 /** Weights are corrected only when a site's share is wrong by so many points: every correction is an apply. */
 const WEIGHT_TOLERANCE = 10;
@@ -80,7 +80,7 @@ function measure(
     admissionMs: ADMISSION_MS,
     dnsTailMs: observation.dnsTailMs,
   });
-  const windowMs = Math.min(Math.max(leadTimeMs, SHORTEST_WINDOW_MS), LONGEST_WINDOW_MS);
+  const windowMs = Math.max(FEWEST_SAMPLES * policy.intervalMs, Math.min(2 * leadTimeMs, LONGEST_WINDOW_MS));
   const samples: Sample[] = [
     ...state.samples.filter((sample) => sample.at > observation.at - windowMs && sample.at < observation.at),
     { at: observation.at, rps: observation.demandRps },
