@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { randomInt } from "node:crypto";
 import { decode, encode, type Answer } from "dns-packet";
-import { messageOf } from "../../../lib/errors";
+import { SpillwayError, messageOf } from "../../../lib/errors";
 
 export interface AddressAnswer {
   readonly address: string;
@@ -32,9 +32,19 @@ export class DnsClient {
     socket.on("error", () => undefined);
   }
 
-  /** @param endpoint `address:port` */
+  /**
+   * @param endpoint `address:port`, IPv4
+   * @throws SpillwayError if it is not
+   */
   static async open(endpoint: string): Promise<DnsClient> {
-    const cut = endpoint.lastIndexOf(":");
+    const [, address, port] = /^(\d+\.\d+\.\d+\.\d+):(\d+)$/.exec(endpoint) ?? [];
+    if (address === undefined || Number(port) < 1 || Number(port) > 65_535) {
+      throw new SpillwayError({
+        place: "nameServer",
+        problem: `the name server must be an IPv4 address and a port, got "${endpoint}"`,
+        mend: "Write it as 127.0.1.1:5353.",
+      });
+    }
     const socket = createSocket("udp4");
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
@@ -43,7 +53,7 @@ export class DnsClient {
         resolve();
       });
     });
-    return new DnsClient(socket, endpoint.slice(0, cut), Number(endpoint.slice(cut + 1)));
+    return new DnsClient(socket, address, Number(port));
   }
 
   /**

@@ -68,6 +68,7 @@ export async function startLoad(options: LoadOptions, handlers: LoadHandlers = {
 
   const stop = (): Promise<LoadTotals> => {
     tell(child, { type: "stop" });
+    if (child.exitCode !== null || child.signalCode !== null) return ended;
     // Twice the longest that a request may take; then the process is beyond hope.
     const timer = setTimeout(() => child.kill("SIGKILL"), 2 * (options.timeoutMs ?? 5_000) + 5_000);
     child.once("close", () => clearTimeout(timer));

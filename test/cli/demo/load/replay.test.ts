@@ -80,7 +80,7 @@ describe("a load run", () => {
 
   it("after a weights flip only users without kept connections follow; the others stay until told to close", async () => {
     names.ttlSeconds = 1;
-    const run = await start({ rps: 200, ttlIgnoringShare: 0 });
+    const run = await start({ rps: 200, ttlIgnoringShare: 0, connectionsPerUser: 1 });
     await sleep(800);
     names.weights = { [ADDRESSES.cloud]: 100 };
     await sleep(1_600);
