@@ -45,7 +45,7 @@ program
   .option("--port <n>", "port at which both sites serve the application (default: a free one)", wholeNumber)
   .option("--down", "end what a lab left running, and go")
   .option("--json", "one JSON object when the lab is up")
-  .action(action(() => import("./commands/lab")));
+  .action(action(() => import("./commands/lab.js")));
 
 program
   .command("demo")
@@ -55,7 +55,7 @@ program
   .option("--image-mb <n>", "size of the machine image", wholeNumber, 48)
   .option("--keep", "keep the lab's directory, with its logs")
   .option("--json", "one JSON object, last")
-  .action(action(() => import("./commands/demo")));
+  .action(action(() => import("./commands/demo.js")));
 
 program
   .command("agent")
@@ -69,7 +69,7 @@ program
   .option("--address <ip>", "address its members listen on", "127.0.0.1")
   .option("--name-server <host:port>", "answer for the global name here, UDP and TCP")
   .option("--json", "log as JSON lines")
-  .action(action(() => import("./commands/agent")));
+  .action(action(() => import("./commands/agent.js")));
 
 program
   .command("run")
@@ -77,9 +77,8 @@ program
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
   .option("--burst <name>", "which burst (default: the only one)")
   .option("--propose", "commit each flip on a branch for a pull request, apply nothing")
-  .option("--once", "one round: observe, decide and, if need be, apply")
   .option("--json", "events as JSON lines")
-  .action(action(() => import("./commands/run")));
+  .action(action(() => import("./commands/run.js")));
 
 program
   .command("status")
@@ -87,14 +86,14 @@ program
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
   .option("--watch", "again every second until Ctrl-C")
   .option("--json", "one JSON object")
-  .action(action(() => import("./commands/status")));
+  .action(action(() => import("./commands/status.js")));
 
 program
   .command("doctor")
   .description("Say what is missing here, and how to get it")
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
   .option("--json", "one JSON object")
-  .action(action(() => import("./commands/doctor")));
+  .action(action(() => import("./commands/doctor.js")));
 
 program
   .command("init")
@@ -103,7 +102,7 @@ program
   .option("--dir <dir>", "where (default: a folder of that name)")
   .option("--json", "one JSON object")
   .action((name: string, options: { dir?: string; json?: boolean }) =>
-    action<{ name: string; dir?: string; json?: boolean }>(() => import("./commands/init"))({
+    action<{ name: string; dir?: string; json?: boolean }>(() => import("./commands/init.js"))({
       ...options,
       name,
     }),

@@ -1,5 +1,5 @@
 /**
- * Builds `dist/`: the JavaScript of lib, providers and cli (always), the Terraform provider and its filesystem
+ * Builds `dist/`: the JavaScript of lib, providers, cli and examples (always), the Terraform provider and its filesystem
  * mirror (always), and with `--types` the declarations.
  */
 import { execFileSync } from "node:child_process";
@@ -12,10 +12,11 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const flags = new Set(process.argv.slice(2));
 const quiet = flags.has("--quiet");
 
-const sources = ["lib", "providers", "cli"].flatMap((folder) =>
+const sources = ["lib", "providers", "cli", "examples"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name)),
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .filter((file) => !/node_modules|cdktf\.out|\.test\.ts$|__snapshots__/.test(file)),
 );
 const modules = sources.filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"));
 

@@ -1,7 +1,13 @@
 export { runHook } from "./run-hook";
 export type { Clock, HookOptions, TerraformSettings } from "./options";
 export type { BurstManifest, BurstPolicy, BurstSide, SiteEndpoint } from "./manifest";
-export { loadManifest, type HookDirectories, type LoadedManifest, type LoadOptions } from "./load-manifest";
+export {
+  loadManifest,
+  loadManifests,
+  type HookDirectories,
+  type LoadedManifest,
+  type LoadOptions,
+} from "./load-manifest";
 export { siteObserver, type Observer, type SiteObserverOptions } from "./observe";
 export type { HookEvent, ProviderProgress } from "./events";
 export type { TerraformEvent, TerraformDiagnostic } from "./terraform-events";

@@ -50,13 +50,27 @@ export function loadManifest(directory: string, options: LoadOptions = {}): Load
   const [first, ...others] = fitting;
   if (!first) throw notFound(project, all, options);
   if (others.length > 0) throw ambiguous(project, fitting);
-  const place = `${first.file} (burst ${first.name})`;
+  return loaded(first, project);
+}
+
+/**
+ * Every burst declared in a folder; see {@link loadManifest}.
+ * @throws SpillwayError when there is none; SpillwayErrors with all that is wrong in one
+ */
+export function loadManifests(directory: string): readonly LoadedManifest[] {
+  const project = resolve(directory);
+  const all = candidates(project);
+  if (all.length === 0) throw notFound(project, all, {});
+  return all.map((candidate) => loaded(candidate, project));
+}
+
+function loaded(candidate: Candidate, project: string): LoadedManifest {
   const problems: ProblemReport[] = [];
-  const manifest = asManifest(first.value, place, problems);
+  const manifest = asManifest(candidate.value, `${candidate.file} (burst ${candidate.name})`, problems);
   throwProblems(problems);
   return {
-    manifest: withAbsolutePaths({ ...(manifest as BurstManifest), name: first.name }, project),
-    directories: { project, stack: first.stackDirectory },
+    manifest: withAbsolutePaths({ ...(manifest as BurstManifest), name: candidate.name }, project),
+    directories: { project, stack: candidate.stackDirectory },
   };
 }
 

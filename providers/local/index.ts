@@ -1,2 +1,1 @@
-export { clearSite } from "./clear-site";
-export { localPorts, type LocalPortsOptions } from "./local-ports";
+export { clearSite, localPorts, type LocalPortsOptions } from "./local-ports";

@@ -1,7 +1,11 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { endSite } from "../../lib/site/agent";
 import type { SitePorts } from "../../lib/site/ports";
 import { LocalBalancer } from "./balancer";
 import { LocalLauncher } from "./launcher";
 import { LocalNameServer } from "./nameserver";
+import { endProcess, type ProcessHandle } from "./process";
 
 export interface LocalPortsOptions {
   /** The site's state directory. */
@@ -19,4 +23,17 @@ export function localPorts({ stateDir, nameServer }: LocalPortsOptions): SitePor
       ? { nameServer: new LocalNameServer({ stateDir, address: nameServer.host, port: nameServer.port }) }
       : {}),
   };
+}
+
+/**
+ * Ends all that runs at a site of this machine, whoever started it: the agent if it is still there, then members, balancer and name
+ * server. Users that are still there are cut off: it is a lab's clean-up, not a way home.
+ */
+export async function clearSite(stateDir: string): Promise<void> {
+  if (!existsSync(stateDir)) return;
+  const lock = join(stateDir, "agent.lock");
+  if (existsSync(lock)) await endProcess(JSON.parse(readFileSync(lock, "utf8")) as ProcessHandle, 3_000);
+  // It is found by its state directory; where it listens does not matter for its end.
+  const ports = localPorts({ stateDir, nameServer: { host: "127.0.0.1", port: 0 } });
+  await endSite({ stateDir, ports });
 }

@@ -1,0 +1,81 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { messageOf, SpillwayError } from "../../lib/errors";
+import { findTerraform, loadManifest } from "../../lib/hook";
+import { SiteDirectory } from "../../lib/site/client";
+import { missing, note, ok, type Finding } from "../doctor/check";
+import * as machine from "../doctor/machine";
+import { EXIT, table } from "../output";
+
+export interface DoctorOptions {
+  readonly dir: string;
+  readonly json?: boolean;
+}
+
+/** Looks at everything a burst needs, all of it, and says what is missing and how to get it. */
+export async function run(options: DoctorOptions): Promise<number> {
+  const dir = resolve(options.dir);
+  const findings = [
+    machine.node(),
+    await terraform(),
+    machine.cliConfig(),
+    machine.providerMirror(),
+    await machine.labAddresses(),
+    machine.freeDisk(existsSync(dir) ? dir : process.cwd()),
+    machine.congestionControl(),
+    ...(await project(dir)),
+  ].filter((finding): finding is Finding => finding !== undefined);
+
+  const healthy = findings.every((finding) => finding.status !== "missing");
+  if (options.json) process.stdout.write(`${JSON.stringify({ ok: healthy, findings })}\n`);
+  else process.stdout.write(`${render(findings)}\n`);
+  return healthy ? EXIT.ok : EXIT.failed;
+}
+
+async function terraform(): Promise<Finding> {
+  try {
+    const tool = await findTerraform();
+    return ok(tool.name === "tofu" ? "OpenTofu" : "Terraform", `${tool.version} (${tool.binary})`);
+  } catch (error) {
+    return finding(missing, "Terraform", error);
+  }
+}
+
+/** The burst declared here, if there is one: its manifest, and whether each site's agent answers with our token. */
+async function project(dir: string): Promise<Finding[]> {
+  let loaded: ReturnType<typeof loadManifest>;
+  try {
+    loaded = loadManifest(dir);
+  } catch (error) {
+    return [finding(note, "project", error)];
+  }
+  const sites = new SiteDirectory(loaded.manifest.sites);
+  try {
+    const agents = await Promise.all(
+      sites.names.map(async (name) => {
+        try {
+          const context = await sites.get(name).context({ retryBudgetMs: 0, timeoutMs: 3_000 });
+          return ok(`agent ${name}`, `${sites.get(name).endpoint}, ${context.pools.length} pools`);
+        } catch (error) {
+          return finding(missing, `agent ${name}`, error);
+        }
+      }),
+    );
+    return [ok("project", `burst ${loaded.manifest.name} in ${loaded.directories.stack}`), ...agents];
+  } finally {
+    sites.close();
+  }
+}
+
+function finding(status: typeof missing, name: string, error: unknown): Finding {
+  if (error instanceof SpillwayError) return status(name, error.report.problem, error.report.mend);
+  return status(name, messageOf(error), "Look at the message.");
+}
+
+function render(findings: readonly Finding[]): string {
+  const rows = findings.map(({ name, status, found }) => [status, name, found]);
+  const mends = findings
+    .filter((finding) => finding.mend)
+    .map(({ status, name, mend }) => `${status}: ${name}: ${mend}`);
+  return [table(rows), ...(mends.length > 0 ? ["", ...mends] : ["", "Nothing is missing."])].join("\n");
+}

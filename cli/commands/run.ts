@@ -1,0 +1,48 @@
+import { resolve } from "node:path";
+import { AbortedError } from "../../lib/errors";
+import { loadManifest, runHook, siteObserver, type HookEvent } from "../../lib/hook";
+import { SiteDirectory } from "../../lib/site/client";
+import { createTimeline } from "../demo/timeline";
+import { EXIT, interruptSignal } from "../output";
+import { attachedTerraform } from "../terraform-environment";
+
+export interface RunOptions {
+  readonly dir: string;
+  readonly burst?: string;
+  readonly propose?: boolean;
+  readonly json?: boolean;
+}
+
+/** Runs the hook until Ctrl-C, in good order: an apply that runs is stopped first. */
+export async function run(options: RunOptions): Promise<number> {
+  const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
+  const sites = new SiteDirectory(loaded.manifest.sites);
+  const terraform = await attachedTerraform();
+  const tell = options.json ? tellAsJson : tellAsTimeline();
+  try {
+    await runHook({
+      ...loaded,
+      mode: options.propose ? "propose" : "apply",
+      terraform: { environment: terraform.environment },
+      progressFile: terraform.progressFile,
+      observe: siteObserver({ manifest: loaded.manifest, sites }),
+      signal: interruptSignal(),
+      onEvent: tell,
+    });
+  } catch (error) {
+    if (!(error instanceof AbortedError)) throw error;
+  } finally {
+    await terraform.close();
+    sites.close();
+  }
+  return EXIT.ok;
+}
+
+function tellAsJson(event: HookEvent): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+function tellAsTimeline(): (event: HookEvent) => void {
+  const timeline = createTimeline({ stream: process.stdout, startedAt: Date.now() });
+  return (event) => timeline.hook(event);
+}

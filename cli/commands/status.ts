@@ -1,0 +1,120 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { formatBytes, formatDuration } from "../../lib/duration";
+import { AbortedError, messageOf } from "../../lib/errors";
+import { readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
+import type { SiteContext } from "../../lib/site/api";
+import { SiteDirectory } from "../../lib/site/client";
+import { sleep } from "../../lib/wait";
+import { EXIT, interruptSignal, table } from "../output";
+import { endpointsOf } from "../project";
+
+export interface StatusOptions {
+  readonly dir: string;
+  readonly watch?: boolean;
+  readonly json?: boolean;
+}
+
+type SiteNow = { site: string; context: SiteContext } | { site: string; problem: string };
+
+/** An agent that does not answer is part of the status, not a reason to wait. */
+const PATIENCE = { retryBudgetMs: 0, timeoutMs: 3_000 };
+
+export async function run(options: StatusOptions): Promise<number> {
+  const signal = interruptSignal();
+  const dir = resolve(options.dir);
+  const sites = new SiteDirectory(endpointsOf(dir));
+  try {
+    for (;;) {
+      const now = await Promise.all(sites.names.map((site) => lookAt(sites, site)));
+      const hooks = hookStatuses(dir);
+      if (options.json) process.stdout.write(`${JSON.stringify({ sites: now, hooks })}\n`);
+      else {
+        if (options.watch && process.stdout.isTTY) process.stdout.write("\x1b[2J\x1b[H");
+        process.stdout.write(`${render(now, hooks)}\n`);
+      }
+      if (!options.watch) return now.some((site) => "problem" in site) ? EXIT.failed : EXIT.ok;
+      await sleep(1_000, signal);
+    }
+  } catch (error) {
+    if (error instanceof AbortedError) return EXIT.ok;
+    throw error;
+  } finally {
+    sites.close();
+  }
+}
+
+async function lookAt(sites: SiteDirectory, site: string): Promise<SiteNow> {
+  try {
+    return { site, context: await sites.get(site).context(PATIENCE) };
+  } catch (error) {
+    return { site, problem: messageOf(error) };
+  }
+}
+
+/** What each hook wrote of itself. */
+function hookStatuses(dir: string): Record<string, HookStatus> {
+  const statuses: Record<string, HookStatus> = {};
+  for (const name of hookNames(dir)) {
+    const status = readStatus(stateDirectory(dir, name).status);
+    if (status) statuses[name] = status;
+  }
+  return statuses;
+}
+
+function hookNames(dir: string): readonly string[] {
+  const folder = join(dir, ".spillway");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => existsSync(stateDirectory(dir, name).status));
+}
+
+function render(sites: readonly SiteNow[], hooks: Record<string, HookStatus>): string {
+  const pools = [["SITE", "POOL", "PHASE", "MEMBERS UP", "SESSIONS", "REQUESTS/S", "P95", "QUIET FOR"]];
+  const lines: string[] = [];
+  for (const entry of sites) {
+    if ("problem" in entry) {
+      lines.push(`${entry.site}: not reached: ${entry.problem}`);
+      continue;
+    }
+    for (const { name, phase, traffic } of entry.context.pools) {
+      pools.push([
+        entry.site,
+        name,
+        phase,
+        `${traffic.membersUp} of ${traffic.members}`,
+        String(traffic.sessions),
+        traffic.requestsPerSecond.toFixed(0),
+        `${traffic.latencyMs.p95.toFixed(0)} ms`,
+        traffic.openConnections > 0 ? "-" : formatDuration(traffic.quietMs),
+      ]);
+    }
+    for (const image of entry.context.images) {
+      const state = image.complete
+        ? "complete"
+        : `${formatBytes(image.presentBytes)} of ${formatBytes(image.sizeBytes)} here`;
+      lines.push(`${entry.site}: image ${image.digest.slice(0, 19)}… ${state}`);
+    }
+    for (const record of entry.context.records) {
+      const answers = record.spec.answers.map((answer) => `${answer.site} ${answer.weight} %`).join(", ");
+      lines.push(`${entry.site}: record ${record.name} ${answers}, TTL ${record.spec.ttlSeconds} s`);
+    }
+  }
+  for (const [name, status] of Object.entries(hooks)) lines.push(...hookLines(name, status));
+  return [pools.length > 1 ? table(pools) : "no pools", ...lines].join("\n");
+}
+
+function hookLines(name: string, status: HookStatus): string[] {
+  const lines = [
+    `hook ${name}: ${status.phase} for ${formatDuration(Date.now() - status.phaseSince)}; ${status.next}`,
+  ];
+  if (status.lastChange)
+    lines.push(`hook ${name}: last change: ${status.lastChange.action}: ${status.lastChange.reason}`);
+  const progress = status.running?.progress;
+  if (status.running) {
+    const what = progress ? `${progress.step} ${progress.subject}: ${progress.message}` : status.running.step;
+    lines.push(`hook ${name}: running for ${formatDuration(Date.now() - status.running.since)}: ${what}`);
+  }
+  if (status.lastProblem)
+    lines.push(`hook ${name}: ${status.failures} failures in a row: ${status.lastProblem}`);
+  return lines;
+}
