@@ -271,7 +271,8 @@ export class Exchange implements Waiter<Member> {
     const { response, request } = this;
     if (isFailure && !this.head.isProbe) this.pool.failedTotal += 1;
     if (response.headersSent || response.destroyed) return void response.destroy();
-    if (this.head.hasBody && !request.complete) response.shouldKeepAlive = false;
+    // After a doubtful request nothing more of that connection can be trusted.
+    if (status === 400 || (this.head.hasBody && !request.complete)) response.shouldKeepAlive = false;
     const headers = ["Content-Type", "text/plain", "Content-Length", String(text.length + 1)];
     if (status === 503) headers.push("Retry-After", "1");
     this.farewell(headers);
