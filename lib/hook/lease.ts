@@ -9,12 +9,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { SpillwayError } from "../errors";
+import { AbortedError, SpillwayError } from "../errors";
 import { formatDuration } from "../duration";
 import { isSameProcess, thisProcess, type ProcessHandle } from "../process-identity";
 import { sleep } from "../wait";
@@ -24,7 +23,12 @@ export interface LeaseHolder extends ProcessHandle {
   readonly host: string;
   /** When it was taken, milliseconds since 1970. */
   readonly since: number;
+  /** Tells two leases of one process apart. */
+  readonly token: string;
 }
+
+/** Thieves of one lease have so long to notice each other. */
+const SETTLE_MS = 250;
 
 export interface LeaseOptions {
   readonly file: string;
@@ -53,22 +57,29 @@ export interface Lease {
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const expiryMs = options.expiryMs ?? 15_000;
-  mkdirSync(dirname(options.file), { recursive: true });
-  const self: LeaseHolder = { ...(await thisProcess()), host: hostname(), since: Date.now() };
+  const { file, signal } = options;
+  mkdirSync(dirname(file), { recursive: true });
+  const self: LeaseHolder = {
+    ...(await thisProcess()),
+    host: hostname(),
+    since: Date.now(),
+    token: randomBytes(8).toString("hex"),
+  };
+  const text = `${JSON.stringify(self)}\n`;
   let said = "";
   for (;;) {
-    const handle = tryCreate(options.file, self);
-    if (handle !== undefined) return hold(options.file, handle, expiryMs);
-    const seen = look(options.file);
-    if (seen && (await isOver(seen, expiryMs))) {
-      discard(options.file, seen.inode);
-      continue;
-    }
-    if (seen && !options.wait) throw heldBy(options.file, seen.holder, expiryMs);
-    const message = seen ? `waiting for the lease, held by ${describe(seen.holder)}` : said;
+    if (signal.aborted) throw new AbortedError("stopped while waiting for the lease");
+    const seen = look(file);
+    let handle: number | undefined;
+    if (!seen) handle = create(file, text);
+    else if (await isOver(seen, expiryMs)) handle = await steal(file, seen.text, text, signal);
+    else if (!options.wait) throw heldBy(file, seen.holder, expiryMs);
+    if (handle !== undefined) return hold(file, handle, text, expiryMs);
+    if (!seen) continue;
+    const message = `waiting for the lease, held by ${describe(seen.holder)}`;
     if (message !== said) options.onWaiting?.(message);
     said = message;
-    await sleep(Math.min(500, expiryMs / 4), options.signal);
+    await sleep(Math.min(500, expiryMs / 4), signal);
   }
 }
 
@@ -79,34 +90,18 @@ export async function leaseHolder(file: string, expiryMs = 15_000): Promise<Leas
 }
 
 interface Seen {
+  readonly text: string;
   readonly holder: LeaseHolder | undefined;
-  readonly inode: bigint;
   readonly touchedAt: number;
-}
-
-/** Whole or not at all: the file is linked into place with its text in it. */
-function tryCreate(file: string, self: LeaseHolder): number | undefined {
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  const handle = openSync(temporary, "wx", 0o600);
-  try {
-    writeSync(handle, `${JSON.stringify(self)}\n`);
-    linkSync(temporary, file);
-    return handle;
-  } catch (error) {
-    closeSync(handle);
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return undefined;
-    throw error;
-  } finally {
-    rmSync(temporary, { force: true });
-  }
 }
 
 function look(file: string): Seen | undefined {
   try {
     const handle = openSync(file, "r");
     try {
-      const { ino, mtimeMs } = fstatSync(handle, { bigint: true });
-      return { holder: parseHolder(readFileSync(handle, "utf8")), inode: ino, touchedAt: Number(mtimeMs) };
+      const { mtimeMs } = fstatSync(handle);
+      const text = readFileSync(handle, "utf8");
+      return { text, holder: parseHolder(text), touchedAt: mtimeMs };
     } finally {
       closeSync(handle);
     }
@@ -132,35 +127,71 @@ async function isOver(seen: Seen, expiryMs: number): Promise<boolean> {
   return seen.holder !== undefined && seen.holder.host === hostname() && !(await isSameProcess(seen.holder));
 }
 
-/** Removes the lease that was judged, and no other that took its place meanwhile. */
-function discard(file: string, inode: bigint): void {
-  const aside = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.over`;
+/** Whole or not at all, and only where there is none: the file is linked into place with its text in it. */
+function create(file: string, text: string): number | undefined {
+  return withTemporary(file, text, (temporary) => {
+    try {
+      linkSync(temporary, file);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    }
+  });
+}
+
+/**
+ * Puts this lease in the place of one that is over. Several may do so at once: the last one's stays, so each looks again after all have
+ * had the time to.
+ */
+async function steal(
+  file: string,
+  judged: string,
+  text: string,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const handle = withTemporary(file, text, (temporary) => {
+    if (look(file)?.text !== judged) return false;
+    renameSync(temporary, file);
+    return true;
+  });
+  if (handle === undefined) return undefined;
   try {
-    renameSync(file, aside);
+    await sleep(SETTLE_MS, signal);
+    if (isOurs(file, text)) return handle;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    closeSync(handle);
     throw error;
   }
+  closeSync(handle);
+  return undefined;
+}
+
+function withTemporary(
+  file: string,
+  text: string,
+  place: (temporary: string) => boolean,
+): number | undefined {
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  const handle = openSync(temporary, "wx", 0o600);
+  let placed = false;
   try {
-    if (statSync(aside, { bigint: true }).ino !== inode) linkSync(aside, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    writeSync(handle, text);
+    placed = place(temporary);
+    return placed ? handle : undefined;
   } finally {
-    rmSync(aside, { force: true });
+    if (!placed) closeSync(handle);
+    rmSync(temporary, { force: true });
   }
 }
 
-function hold(file: string, handle: number, expiryMs: number): Lease {
+function hold(file: string, handle: number, text: string, expiryMs: number): Lease {
   const lost = new AbortController();
-  const inode = fstatSync(handle, { bigint: true }).ino;
-  let misses = 0;
   const timer = setInterval(
     () => {
       const now = new Date();
       futimesSync(handle, now, now);
-      // For an instant, a thief who judged an older lease may have this one in hand: only twice in a row is it gone.
-      misses = isOurs(file, inode) ? 0 : misses + 1;
-      if (misses >= 2) lost.abort();
+      if (!isOurs(file, text)) lost.abort();
     },
     Math.min(2_000, expiryMs / 5),
   );
@@ -172,18 +203,14 @@ function hold(file: string, handle: number, expiryMs: number): Lease {
       if (released) return;
       released = true;
       clearInterval(timer);
-      if (isOurs(file, inode)) discard(file, inode);
+      if (isOurs(file, text)) rmSync(file, { force: true });
       closeSync(handle);
     },
   };
 }
 
-function isOurs(file: string, inode: bigint): boolean {
-  try {
-    return statSync(file, { bigint: true }).ino === inode;
-  } catch {
-    return false;
-  }
+function isOurs(file: string, text: string): boolean {
+  return look(file)?.text === text;
 }
 
 function heldBy(file: string, holder: LeaseHolder | undefined, expiryMs: number): SpillwayError {

@@ -64,7 +64,7 @@ function verdictOf(model: PlanModel): string {
     model.errored ? "planning failed" : "",
     model.complete ? "" : "this plan is partial",
     model.drift.length === 0 ? "" : `${model.drift.length} changed outside Terraform`,
-    model.failedChecks.length === 0 ? "" : `${model.failedChecks.length} failed checks`,
+    model.failedChecks.length === 0 ? "" : `${model.failedChecks.length} check(s) failed`,
   ].filter((note) => note !== "");
   const summary = summarise(model);
   const head = summary === "no changes" && model.outputs.length > 0 ? "no changes but to outputs" : summary;
@@ -217,7 +217,9 @@ function sidesText(
 ): string {
   const after =
     sides.afterUnknown && sides.after === undefined ? "known after apply" : valueText(sides.after, length);
-  return `${valueText(sides.before, length)} → ${after}`;
+  const before = valueText(sides.before, length);
+  // Both sides are masked, and all that may be said is that they differ.
+  return sides.sensitive && before === after ? `${before} changed` : `${before} → ${after}`;
 }
 
 function valueText(value: JsonValue | undefined, length: number): string {

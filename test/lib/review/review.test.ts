@@ -173,7 +173,8 @@ test("secrets are in neither model nor Markdown: not masked ones, not copies of 
 
 test("the Markdown says the verdict first, then what is replaced or destroyed", () => {
   const text = renderMarkdown(model);
-  expect(text).toBe(`**2 replaced, 1 destroyed, 1 forgotten, 4 updated, 1 created, 1 moved; 1 failed checks.**
+  expect(text)
+    .toBe(`**2 replaced, 1 destroyed, 1 forgotten, 4 updated, 1 created, 1 moved; 1 check(s) failed.**
 
 ### Replaced and destroyed
 
@@ -187,7 +188,7 @@ test("the Markdown says the verdict first, then what is replaced or destroyed", 
 ### Updated
 
 - \`terraform_data.copied\`
-  - \`input\`: \`"postgres://app:(sensitive)@db"\` → \`"postgres://app:(sensitive)@db"\`
+  - \`input\`: \`"postgres://app:(sensitive)@db"\` changed
 - \`terraform_data.keyed["a"]\`
   - \`input.list[1]\`: \`2\` → \`3\`
   - \`input.weight\`: \`80\` → \`50\`
@@ -195,11 +196,11 @@ test("the Markdown says the verdict first, then what is replaced or destroyed", 
   - \`input.list[1]\`: \`2\` → \`3\`
   - \`input.weight\`: \`80\` → \`50\`
 - \`terraform_data.secret\`
-  - \`input.password\`: \`"(sensitive)"\` → \`"(sensitive)"\`
+  - \`input.password\`: \`"(sensitive)"\` changed
 
 ### Outputs
 
-- \`password\`: \`"(sensitive)"\` → \`"(sensitive)"\`
+- \`password\`: \`"(sensitive)"\` changed
 - \`reason\`: \`"demand 100 rps"\` → \`"demand 412 rps"\`
 
 <details><summary>1 created</summary>
