@@ -15,6 +15,9 @@ import { promisify } from "node:util";
 import { scaffold } from "../../cli/scaffold";
 import { readParameters } from "../../lib/desired";
 import { problemsOf } from "../lib/constructs/support";
+import { allUp, freePort, poolUntil, startSite } from "../support/site";
+import type { TestSite } from "../support/site";
+import { TerraformFolder } from "../support/terraform-cli";
 
 const ROOT = join(__dirname, "..", "..");
 const FILES = [
@@ -136,4 +139,52 @@ test("its program type-checks against this package", async () => {
     "-p",
     "tsconfig.check.json",
   ]);
+});
+
+test("synthesises and plans at once, without sites and without an image", async () => {
+  scaffold(options());
+  const project = options().dir;
+  install(project);
+  const { stdout } = await run(project, "npm", ["run", "plan", "--", "-no-color"]);
+  expect(stdout).toContain("Plan: 1 to add, 0 to change, 0 to destroy.");
+  expect(stdout).toMatch(/web_shop_decision = \{\s+\+ burst {3}= false/);
+  for (const stack of ["web-shop", "web-shop-home"]) {
+    await new TerraformFolder(join(project, "cdktf.out", "stacks", stack)).must("init");
+    await new TerraformFolder(join(project, "cdktf.out", "stacks", stack)).must("validate");
+  }
+});
+
+describe("between two sites", () => {
+  let sites: TestSite[];
+  beforeEach(async () => {
+    sites = await Promise.all([
+      startSite({ site: "onprem", address: "127.0.1.1", nameServer: true }),
+      startSite({ site: "cloud", address: "127.0.2.1" }),
+    ]);
+  }, 60_000);
+  afterEach(async () => {
+    await Promise.all(sites.map((site) => site.close()));
+  }, 60_000);
+
+  test("does what its README says: image, home, name; and the next plan is empty", async () => {
+    scaffold(options());
+    const project = options().dir;
+    install(project);
+    const lab = {
+      sites: Object.fromEntries(
+        sites.map(({ site, endpoint, address, tokenFile }) => [site, { endpoint, address, tokenFile }]),
+      ),
+      port: await freePort("127.0.1.1"),
+    };
+    mkdirSync(join(project, ".spillway"));
+    writeFileSync(join(project, ".spillway", "lab.json"), JSON.stringify(lab));
+    await run(project, "npm", ["run", "image"]);
+    await run(project, "npm", ["run", "home", "--", "-auto-approve"]);
+    await run(project, "npm", ["run", "apply", "--", "-auto-approve"]);
+    const { stdout } = await run(project, "npm", ["run", "plan", "--", "-no-color"]);
+    expect(stdout).toContain("No changes.");
+    await poolUntil(sites[0]!, "web-shop", allUp(2));
+    const answer = await fetch(`http://127.0.1.1:${lab.port}/`);
+    expect(await answer.json()).toMatchObject({ app: "web-shop", site: "onprem" });
+  }, 60_000);
 });
