@@ -4,6 +4,7 @@ import { DnsClient } from "./dns-client";
 import { Measurements, type Standing } from "./measurements";
 import { NameCache } from "./name-cache";
 import { BUCKET_MS, type LoadBucket, type LoadFailure, type LoadOptions, type LoadTotals } from "./options";
+import { planUsers } from "./population";
 import { User, type Outcome } from "./user";
 
 export interface ReplayHandlers {
@@ -139,15 +140,10 @@ function makeUsers(
   options: LoadOptions,
   ask: () => Promise<{ address: string; ttlSeconds: number }>,
 ): readonly User[] {
-  const count = options.users ?? 100;
-  const keepAlive = Math.round(count * (options.keepAliveShare ?? 0.5));
-  const ignoring = options.ttlIgnoringShare ?? 0.1;
   const ownAddresses = options.ownAddresses ?? process.platform === "linux";
-  return Array.from({ length: count }, (_, index) => {
-    // Spread evenly over both kinds of user: every tenth, for a share of 0.1.
-    const ignoresTtl = Math.floor((index + 1) * ignoring) > Math.floor(index * ignoring);
+  return planUsers(options).map(({ kind, ignoresTtl }, index) => {
     return new User({
-      kind: isSpread(index, keepAlive, count) ? "keep-alive" : "per-request",
+      kind,
       names: new NameCache(ask, ignoresTtl ? (options.ttlIgnoringFactor ?? 10) : 1),
       host: options.name,
       port: options.port,
@@ -157,9 +153,4 @@ function makeUsers(
       localAddress: ownAddresses ? `127.1.${Math.floor(index / 250)}.${(index % 250) + 1}` : undefined,
     });
   });
-}
-
-/** True for `part` of `whole` indices, spread as evenly as can be. */
-function isSpread(index: number, part: number, whole: number): boolean {
-  return Math.floor(((index + 1) * part) / whole) > Math.floor((index * part) / whole);
 }
