@@ -52,7 +52,7 @@ export async function takeDownPool(
 
 function message(status: PoolStatus): string {
   const { members } = status;
-  const sessions = members.reduce((sum, member) => sum + member.sessions, 0);
+  const sessions = members.reduce((sum, member) => sum + Math.max(member.sessions, member.inFlight), 0);
   if (members.length === 0) return "releasing the pool's address";
   return `draining ${members.length} ${members.length === 1 ? "member" : "members"}, ${sessions} ${sessions === 1 ? "session" : "sessions"} left`;
 }
