@@ -1,11 +1,9 @@
-import { existsSync } from "node:fs";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serveReattach } from "../providers/terraform/plugin";
 import { provider } from "../providers/terraform/resources";
 import { writeCliConfig } from "../providers/terraform/cli-config";
-import { PACKAGE_ROOT } from "./version";
 
 /** What Terraform is started with so that it finds our provider. */
 export interface TerraformEnvironment {
@@ -15,11 +13,15 @@ export interface TerraformEnvironment {
   close(): Promise<void>;
 }
 
-/** The user's own CLI configuration, if it is there; else one of ours, in which the provider comes from this package. */
+/**
+ * A CLI configuration in which the provider comes from this package; the user's other settings stay. One that already says where
+ * providers come from is used as it is.
+ */
 function cliConfigFile(scratch: string): string {
   const own = process.env.TF_CLI_CONFIG_FILE;
-  if (own && existsSync(own)) return own;
-  return writeCliConfig({ directory: scratch, mirror: join(PACKAGE_ROOT, "dist", "mirror") });
+  const inherit = own && existsSync(own) ? own : undefined;
+  if (inherit && /^\s*provider_installation\b/m.test(readFileSync(inherit, "utf8"))) return inherit;
+  return writeCliConfig({ file: join(scratch, "terraform.rc"), inherit });
 }
 
 /**

@@ -98,6 +98,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
         imageBytesSent = lab.link.bytes.toTarget - crossedBefore;
       }
     });
+    await homeIsUp(watch, signal);
     const buckets: LoadBucket[] = [];
     load = await startLoad(
       {
@@ -152,6 +153,21 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     await watch?.stop();
     sites.close();
     await lab.close();
+  }
+}
+
+/** Users come to a shop that is open: a launched member is not an available one. */
+async function homeIsUp(watch: SiteWatch, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while ((watch.latest("onprem")?.pools[0]?.traffic.membersUp ?? 0) < HOME_MEMBERS) {
+    if (Date.now() > deadline) {
+      throw new DeadlineError({
+        place: "the demo",
+        problem: `the members on premises are not up after 20 s`,
+        mend: "Run it with --keep and read the members' logs in its folder.",
+      });
+    }
+    await sleep(100, signal);
   }
 }
 
