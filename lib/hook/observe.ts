@@ -26,8 +26,8 @@ export function siteObserver(options: SiteObserverOptions): Observer {
     const onPremLook = looks.get(manifest.onPrem.site) as Look;
     const cloudLook = looks.get(manifest.cloud.site) as Look;
     const nameServer = looks.get(manifest.record.nameServerSite)?.context;
-    const onPrem = siteObservation(manifest.onPrem, onPremLook);
-    const cloud = siteObservation(manifest.cloud, cloudLook);
+    const onPrem = siteObservation(manifest.onPrem, onPremLook, manifest.onPrem.members);
+    const cloud = siteObservation(manifest.cloud, cloudLook, 0);
     const weights = nameServer && weightsOf(nameServer, manifest.record.name);
     return {
       at: Date.now(),
@@ -56,14 +56,15 @@ async function lookAt(site: string, options: SiteObserverOptions, signal: AbortS
   }
 }
 
-function siteObservation(side: BurstSide, look: Look): SiteObservation {
+/** @param absent members that count as declared, and down, while the site does not know the pool */
+function siteObservation(side: BurstSide, look: Look, absent: number): SiteObservation {
   const traffic = look.context?.pools.find((pool) => pool.name === side.pool)?.traffic;
   return {
     site: side.site,
     reachable: look.context !== undefined,
     ...(look.problem === undefined ? {} : { problem: look.problem }),
     demandRps: traffic?.requestsPerSecond ?? 0,
-    members: traffic?.members ?? side.members,
+    members: traffic?.members ?? absent,
     membersUp: traffic?.membersUp ?? 0,
     memberCapacityRps: side.memberCapacityRps,
     sessions: traffic?.sessions ?? 0,

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { promisify } from "node:util";
 import type { Observation, SiteObservation } from "../../../../lib/policy";
 import type { HookEvent, Observer } from "../../../../lib/hook";
 
@@ -108,4 +109,14 @@ export function terraform(directory: string, ...args: string[]): string {
     encoding: "utf8",
     env: { ...process.env, TF_CLI_CONFIG_FILE: "/dev/null", TF_IN_AUTOMATION: "1", CHECKPOINT_DISABLE: "1" },
   });
+}
+
+/** The same, for a Terraform that attaches to a provider in this very process. */
+export async function attachedTerraform(
+  directory: string,
+  environment: NodeJS.ProcessEnv,
+  ...args: string[]
+): Promise<string> {
+  const { stdout } = await promisify(execFile)("terraform", args, { cwd: directory, env: environment });
+  return stdout;
 }
