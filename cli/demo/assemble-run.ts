@@ -67,7 +67,12 @@ export function assembleRun(material: RunMaterial): RunRecord {
     durationMs: endedAt - startedAt,
     sites: material.sites,
     samples: samplesOf(material),
-    phases: phasesOf(signals, { cloudSite: material.cloudSite, startedAt, endedAt }),
+    phases: phasesOf(signals, {
+      cloudSite: material.cloudSite,
+      startedAt,
+      endedAt,
+      recordTtlMs: recordTtlMs(material),
+    }),
     decisions: decisionsOf(material.hookEvents, startedAt),
     applies,
     totals: {
@@ -106,15 +111,15 @@ function appliesOf(events: readonly HookEvent[], endedAt: number): readonly RunA
   const applies: RunApply[] = [];
   let began: number | undefined;
   let plan = "";
-  const end = (at: number, ok: boolean, summary: string) => {
-    if (began !== undefined) applies.push({ startMs: began, endMs: at, ok, summary });
+  const end = (at: number, ok: boolean, summary: string, stopped = false) => {
+    if (began !== undefined) applies.push({ startMs: began, endMs: at, ok, stopped, summary });
     began = undefined;
   };
   for (const event of events) {
     if (event.kind === "planned") plan = event.summary;
     else if (event.kind === "applying") began = event.at;
     else if (event.kind === "applied") end(event.at, true, event.changed ? plan : "nothing to change");
-    else if (event.kind === "aborted") end(event.at, false, "stopped, for the next apply to finish");
+    else if (event.kind === "aborted") end(event.at, false, "stopped, for the next apply to finish", true);
     else if (event.kind === "failed") end(event.at, false, event.problem.split("\n")[0]);
   }
   end(endedAt, false, "still running when the run ended");
@@ -129,7 +134,10 @@ function samplesOf(material: RunMaterial): readonly RunSample[] {
   const latest = new Map<string, SiteContext>();
   let nextContext = 0;
   let nextBucket = 0;
-  for (let atMs = 0; atMs <= durationMs; atMs += SAMPLE_MS) {
+  // A sample that is not whole, and what comes when the users have gone, would look like a fall of demand.
+  const last = material.load.buckets.at(-1);
+  const untilMs = last ? Math.min(durationMs, offsetMs + last.atMs + last.lengthMs) : durationMs;
+  for (let atMs = 0; atMs + SAMPLE_MS <= untilMs; atMs += SAMPLE_MS) {
     const until = material.startedAt + atMs + SAMPLE_MS;
     for (; nextContext < contexts.length && contexts[nextContext].at < until; nextContext++) {
       latest.set(contexts[nextContext].site, contexts[nextContext]);
@@ -218,6 +226,11 @@ function lastLeaving(events: readonly SiteEvent[], after: number, goneAt: number
     else if (kind === "member-draining" || kind === "member-ended") began ??= at;
   }
   return began;
+}
+
+function recordTtlMs({ contexts, recordName }: RunMaterial): number {
+  const records = contexts.flatMap(({ records: all }) => all.filter(({ name }) => name === recordName));
+  return (records.at(-1)?.spec.ttlSeconds ?? 0) * 1_000;
 }
 
 function sum(values: readonly number[]): number {

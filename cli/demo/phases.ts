@@ -22,6 +22,8 @@ export interface PhaseOptions {
   readonly startedAt: number;
   /** A phase that is still going on ends here. */
   readonly endedAt: number;
+  /** Users who hold an answer follow within it: a shift lasts so much longer than the record's change. @default 0 */
+  readonly recordTtlMs?: number;
 }
 
 export function signalOfSiteEvent(site: string, event: SiteEvent): PhaseSignal {
@@ -63,7 +65,7 @@ export function signalOfHookEvent(event: HookEvent): PhaseSignal | undefined {
  * | transfer  | first word of a transfer to the cloud       | the image is complete there |
  * | launch    | the cloud pool is created                   | its last member is up |
  * | admit     | then                                        | the gate opens |
- * | shift     | then                                        | the record's last change in that apply |
+ * | shift     | then                                        | the record's last change in that apply, and its TTL |
  * | burst     | then                                        | the record changes on the way home |
  * | drain     | then                                        | the first member is told to leave |
  * | take-down | then                                        | the pool is gone |
@@ -77,11 +79,26 @@ export function phasesOf(signals: readonly PhaseSignal[], options: PhaseOptions)
   }
   if (walk.is("shift") && walk.lastAt > walk.openedAt) walk.open("burst", walk.lastAt);
   walk.close(Math.max(options.endedAt, walk.openedAt));
-  return walk.closed.map(({ name, startMs, endMs }) => ({
+  return withTail(walk.closed, options.recordTtlMs ?? 0).map(({ name, startMs, endMs }) => ({
     name,
     startMs: startMs - options.startedAt,
     endMs: endMs - options.startedAt,
   }));
+}
+
+/** Lets each shift last for the record's TTL, at the cost of the stay after it. */
+function withTail(phases: readonly RunPhase[], tailMs: number): readonly RunPhase[] {
+  return phases.map((phase, index) => {
+    const next = phases[index + 1];
+    const before = phases[index - 1];
+    if (phase.name === "shift" && next?.name === "burst") {
+      return { ...phase, endMs: Math.min(phase.endMs + tailMs, next.endMs) };
+    }
+    if (phase.name === "burst" && before?.name === "shift") {
+      return { ...phase, startMs: Math.min(phase.startMs + tailMs, phase.endMs) };
+    }
+    return phase;
+  });
 }
 
 /** At most one phase is open. `lastAt` is the last sign of it, where its end is only known afterwards. */
@@ -139,18 +156,18 @@ function siteSignal(walk: PhaseWalk, kind: SiteEvent["kind"], at: number, inClou
       if (!walk.is("launch")) walk.open("launch", at);
       break;
     case "member-up":
-      if (walk.is("launch", "admit")) walk.lastAt = at;
+      if (walk.is("launch")) walk.lastAt = at;
       break;
     case "gate-opened":
       if (walk.is("launch")) walk.open("admit", walk.lastAt);
-      if (walk.is("admit", "launch")) walk.open("shift", at);
+      if (walk.is("admit")) walk.open("shift", at);
       walk.wantsHome = false;
       break;
     case "member-draining":
-    case "member-ended":
       if (walk.is("drain")) walk.open("take-down", at);
       break;
     case "pool-failed":
+      if (walk.is("launch") && walk.lastAt > walk.openedAt) walk.open("admit", walk.lastAt);
       if (walk.is("launch", "admit")) walk.close(at);
       break;
     case "pool-gone":
@@ -196,9 +213,6 @@ function progressSignal(
       break;
     case "launch":
       if ((walk.name === undefined || walk.is("transfer")) && !signal.done) walk.open("launch", signal.at);
-      break;
-    case "admit":
-      if (walk.is("launch")) walk.open("admit", walk.lastAt > walk.openedAt ? walk.lastAt : signal.at);
       break;
     case "quiesce":
       if (walk.is("shift")) walk.drainAfterShift(signal.at);

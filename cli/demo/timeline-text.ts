@@ -32,6 +32,8 @@ const SITE_TONES: Partial<Record<SiteEvent["kind"], Tone>> = {
   "member-down": "bad",
   "pool-failed": "bad",
   "record-changed": "bright",
+  "quiesce-changed": "soft",
+  "agent-started": "soft",
 };
 
 /** Something a site did: `cloud  gate opened  shop: 2 members up`. */

@@ -115,11 +115,12 @@ export function createTimeline(options: TimelineOptions): Timeline {
   };
 }
 
-/** Text from elsewhere must not move the cursor or break the line. */
+/** Text from elsewhere must not move the cursor or break the line; digests are told by their first digits. */
 function printable(text: string): string {
   return text
     .replace(/[\r\n\t]+/g, " ")
     .replace(/[^\x20-\x7e\u00a1-\uffff]/g, "")
+    .replace(/sha256:([0-9a-f]{8})[0-9a-f]{56}/g, "sha256:$1")
     .trim();
 }
 

@@ -1,7 +1,7 @@
 import { formatDuration } from "../duration";
 import { figureHead, phaseTone, renderTimeAxis, type TimeFrame } from "./chart";
 import { coordinate, escapeText, formatClock } from "./markup";
-import type { PhaseName, RunApply } from "./run-record";
+import { outcomeOf, type PhaseName, type RunApply } from "./run-record";
 
 const ROW_PX = 20;
 const ORDER: readonly PhaseName[] = ["transfer", "launch", "admit", "shift", "burst", "drain", "take-down"];
@@ -24,8 +24,8 @@ export function renderPhaseChart(frame: TimeFrame, applies: readonly RunApply[])
   if (applies.length > 0) {
     const bars = applies.map((apply) => ({
       ...apply,
-      tone: apply.ok ? "apply" : "apply failed",
-      hint: `terraform apply, ${apply.ok ? apply.summary : `failed: ${apply.summary}`}`,
+      tone: `apply ${outcomeOf(apply)}`,
+      hint: `terraform apply, ${outcomeOf(apply)}: ${apply.summary}`,
     }));
     rows.push({ name: "apply", bars });
   }
@@ -86,7 +86,7 @@ function renderDecisionNumbers(frame: TimeFrame, heightPx: number): string {
     .map((decision, index) => {
       const at = `${coordinate((decision.atMs / frame.durationMs) * 100)}%`;
       return (
-        `<line class="decision" x1="${at}" x2="${at}" y1="16" y2="${heightPx}"/><circle class="disc" cx="${at}" cy="9" r="8"/>` +
+        `<line class="decision" x1="${at}" x2="${at}" y1="16" y2="${heightPx}"/><circle class="disc" cx="${at}" cy="9" r="9"/>` +
         `<text class="disc-number" x="${at}" y="13" text-anchor="middle">${index + 1}<title>${escapeText(`${decision.action}: ${decision.reason}`)}</title></text>`
       );
     })

@@ -2,7 +2,7 @@ import { formatBytes, formatDuration } from "../duration";
 import { renderChart, type Series, type TimeFrame } from "./chart";
 import { escapeText, formatClock, formatNumber, table, tableRow } from "./markup";
 import { renderPhaseChart } from "./phase-chart";
-import type { BySite, RunRecord, RunSample } from "./run-record";
+import { outcomeOf, type BySite, type RunRecord, type RunSample } from "./run-record";
 import { STYLE } from "./style";
 
 /** Colours there are for sites; more sites than that share them. */
@@ -70,7 +70,10 @@ function renderVerdict({ totals }: RunRecord): string {
 
 function renderTiles({ totals, applies, decisions }: RunRecord): string {
   const saved = totals.imageBytes > 0 ? 1 - totals.imageBytesSent / totals.imageBytes : 0;
-  const applied = applies.filter((apply) => apply.ok).length;
+  const ended = (outcome: string) => applies.filter((apply) => outcomeOf(apply) === outcome).length;
+  const stopped = ended("stopped") > 0 ? [`${ended("stopped")} stopped`] : [];
+  const failed = ended("failed") > 0 ? [`${ended("failed")} failed`] : [];
+  const trouble = [...stopped, ...failed].join(", ");
   const judge = (count: number) => (count === 0 ? "good" : "bad");
   const tiles = [
     tile("Requests", formatNumber(totals.requests)),
@@ -90,8 +93,8 @@ function renderTiles({ totals, applies, decisions }: RunRecord): string {
     tile(
       "Applies",
       formatNumber(applies.length),
-      `${applied === applies.length ? "all succeeded" : `${applies.length - applied} failed`}, ${formatNumber(decisions.length)} decisions`,
-      applied === applies.length ? "" : "bad",
+      `${trouble === "" ? "all succeeded" : trouble}, ${formatNumber(decisions.length)} ${decisions.length === 1 ? "decision" : "decisions"}`,
+      failed.length === 0 ? "" : "bad",
     ),
   ];
   if (totals.latencyMs) {
@@ -219,6 +222,8 @@ function renderDecisions({ decisions, sites }: RunRecord): string {
   );
 }
 
+const OUTCOME_TONES = { succeeded: "good", stopped: "soft", failed: "bad" } as const;
+
 function renderApplies({ applies }: RunRecord): string {
   if (applies.length === 0) return `<p class="soft">None was run.</p>`;
   const rows = applies.map((apply, index) =>
@@ -227,7 +232,7 @@ function renderApplies({ applies }: RunRecord): string {
         String(index + 1),
         formatClock(apply.startMs),
         formatDuration(Math.max(0, apply.endMs - apply.startMs)),
-        apply.ok ? `<span class="good">succeeded</span>` : `<span class="bad">failed</span>`,
+        `<span class="${OUTCOME_TONES[outcomeOf(apply)]}">${outcomeOf(apply)}</span>`,
         escapeText(apply.summary),
       ],
       new Set([0, 1, 2]),

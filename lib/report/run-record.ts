@@ -63,8 +63,16 @@ export interface RunApply {
   readonly startMs: number;
   readonly endMs: number;
   readonly ok: boolean;
+  /** Not `ok`, but stopped on purpose (returning demand, Ctrl-C): the next apply goes on from there. @default false */
+  readonly stopped?: boolean;
   /** `3 added, 1 changed, 0 destroyed`, or the error's first line. */
   readonly summary: string;
+}
+
+/** How an apply ended, in one word. */
+export function outcomeOf(apply: RunApply): "succeeded" | "stopped" | "failed" {
+  if (apply.ok) return "succeeded";
+  return apply.stopped === true ? "stopped" : "failed";
 }
 
 export interface RunTotals {

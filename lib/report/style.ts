@@ -45,7 +45,7 @@ circle.disc{fill:var(--ink)}
 svg .disc-number{fill:var(--page);font-size:11px;font-weight:650}
 .band.out{fill:var(--out);opacity:.15}.band.stay{fill:none}.band.home{fill:var(--home);opacity:.13}
 .strip.out{fill:var(--out)}.strip.stay{fill:var(--stay)}.strip.home{fill:var(--home)}
-.bar.out{fill:var(--out)}.bar.stay{fill:var(--stay)}.bar.home{fill:var(--home)}.bar.apply{fill:var(--apply)}.bar.failed{fill:var(--bad)}
+.bar.out{fill:var(--out)}.bar.stay{fill:var(--stay)}.bar.home{fill:var(--home)}.bar.apply{fill:var(--apply)}.bar.stopped{fill:none;stroke:var(--apply);stroke-width:1.5}.bar.failed{fill:var(--bad)}
 .area{stroke:none}
 .line{fill:none;stroke-width:1.75;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .dashed{stroke-dasharray:5 4}

@@ -143,7 +143,8 @@ describe("the record of a run", () => {
       sessions: { onprem: 30, cloud: 20 },
       weights: { onprem: 60, cloud: 40 },
     });
-    expect(samples.at(-1)).toMatchObject({ atMs: 22_000, offeredRps: 0 });
+    // The last sample is whole: one cut off in the middle would look like a fall of demand.
+    expect(samples.at(-1)).toMatchObject({ atMs: 21_500, offeredRps: 400 });
   });
 
   it("lists a decision once, although it is made until it is in force", () => {
@@ -173,10 +174,22 @@ describe("the record of a run", () => {
     const applies = [{ startMs: at(0.5), endMs: at(1.5), ok: true, summary: "by hand" }];
     expect(assembleRun(material({ hookEvents, applies })).applies).toEqual([
       { startMs: 500, endMs: 1_500, ok: true, summary: "by hand" },
-      { startMs: 4_000, endMs: 9_000, ok: true, summary: "3 to add" },
-      { startMs: 10_000, endMs: 11_000, ok: false, summary: "no" },
-      { startMs: 12_000, endMs: 13_000, ok: false, summary: "stopped, for the next apply to finish" },
-      { startMs: 20_000, endMs: 22_000, ok: false, summary: "still running when the run ended" },
+      { startMs: 4_000, endMs: 9_000, ok: true, stopped: false, summary: "3 to add" },
+      { startMs: 10_000, endMs: 11_000, ok: false, stopped: false, summary: "no" },
+      {
+        startMs: 12_000,
+        endMs: 13_000,
+        ok: false,
+        stopped: true,
+        summary: "stopped, for the next apply to finish",
+      },
+      {
+        startMs: 20_000,
+        endMs: 22_000,
+        ok: false,
+        stopped: false,
+        summary: "still running when the run ended",
+      },
     ]);
   });
 

@@ -156,6 +156,23 @@ describe("phases of a run", () => {
     expect(seconds(resized)).toEqual(seconds([...out, ...home]));
   });
 
+  it("let a shift last until the answers that users hold have run out", () => {
+    const shifted = phasesOf([...out, ...home], { ...options, recordTtlMs: 5_000 });
+    expect(shifted.slice(3, 5)).toEqual([
+      { name: "shift", startMs: 22_000, endMs: 30_000 },
+      { name: "burst", startMs: 30_000, endMs: 65_000 },
+    ]);
+    const brief = phasesOf([...out, ...home], { ...options, recordTtlMs: 600_000 });
+    expect(brief.slice(3, 5)).toEqual([
+      { name: "shift", startMs: 22_000, endMs: 65_000 },
+      { name: "burst", startMs: 65_000, endMs: 65_000 },
+    ]);
+  });
+
+  it("do not take a member that left the pool earlier, and ends in mid-drain, for the take-down", () => {
+    expect(seconds([...out, ...home, site(70, "member-ended")])).toEqual(seconds([...out, ...home]));
+  });
+
   it("never overlap, never run backwards, and stay within the run, whatever is said", () => {
     const kinds = [
       "image-complete",
@@ -181,7 +198,7 @@ describe("phases of a run", () => {
     fc.assert(
       fc.property(fc.array(signal, { maxLength: 40 }), (signals) => {
         let last = 0;
-        for (const phase of phasesOf(signals, options)) {
+        for (const phase of phasesOf(signals, { ...options, recordTtlMs: 4_000 })) {
           expect(phase.startMs).toBeGreaterThanOrEqual(last);
           expect(phase.endMs).toBeGreaterThanOrEqual(phase.startMs);
           last = phase.endMs;

@@ -82,6 +82,17 @@ describe("the report", () => {
     );
   });
 
+  it("tells an apply that was stopped on purpose from one that failed", () => {
+    const run = exampleRun();
+    const stopped = { startMs: 30_000, endMs: 31_000, ok: false, stopped: true, summary: "stopped" };
+    const page = renderReport({ ...run, applies: [...run.applies, stopped] });
+    expectPart(page, '<span class="soft">stopped</span>');
+    expectPart(page, '<dt>Applies</dt><dd>4<span class="more">1 stopped, 2 decisions</span>');
+    const failed = renderReport({ ...run, applies: [...run.applies, { ...stopped, stopped: false }] });
+    expectPart(failed, '<span class="bad">failed</span>');
+    expectPart(failed, '<dt>Applies</dt><dd class="bad">4<span class="more">1 failed, 2 decisions</span>');
+  });
+
   it("gives the charts' figures as a table, a row a second", () => {
     const rows = html.slice(html.indexOf("<details>")).match(/<tr><td/g);
     expect(rows).toHaveLength(113);
