@@ -65,7 +65,7 @@ export async function siphonUsers(
     if (error instanceof AbortedError) {
       await lastAct((options) => client.quiesce(request.name, NOBODY, options));
       throw new AbortedError(
-        `stopped while users were leaving ${subject}: it serves on, and nothing was taken down. The next apply goes on from here, or puts the site back into the record`,
+        `users were still leaving ${subject}: it serves on, and nothing was taken down. The next apply goes on from here, or puts the site back into the record`,
       );
     }
     if (!(error instanceof DeadlineError) || request.onDeadline === "hold") throw error;

@@ -14,7 +14,8 @@ export interface BurstOptions {
 
 /** A whole burst in Terraform's JSON syntax, like the one the constructs make. `var.shop` says what is desired. */
 export function burst(lab: Lab, options: BurstOptions = {}): object {
-  const lifecycle = (options.createBeforeDestroy ?? true) ? { lifecycle: { create_before_destroy: true } } : {};
+  const lifecycle =
+    (options.createBeforeDestroy ?? true) ? { lifecycle: { create_before_destroy: true } } : {};
   const when = "${var.shop.burst ? 1 : 0}";
   const monitor = { interval: "100ms", timeout: "1s", rise: 1, fall: 2 };
   const pool = {
@@ -27,7 +28,13 @@ export function burst(lab: Lab, options: BurstOptions = {}): object {
     variable: {
       shop: {
         type: "object({ burst = bool, cloud_members = number, weights = map(number), image_digest = string, reason = string })",
-        default: { burst: false, cloud_members: 1, weights: { onprem: 100 }, image_digest: null, reason: "quiet" },
+        default: {
+          burst: false,
+          cloud_members: 1,
+          weights: { onprem: 100 },
+          image_digest: null,
+          reason: "quiet",
+        },
       },
     },
     resource: {
@@ -38,7 +45,12 @@ export function burst(lab: Lab, options: BurstOptions = {}): object {
       spillway_pool: {
         home: {
           ...pool,
-          ...{ site: "onprem", name: "shop", members: 1, image_digest: "${spillway_image_replica.home.digest}" },
+          ...{
+            site: "onprem",
+            name: "shop",
+            members: 1,
+            image_digest: "${spillway_image_replica.home.digest}",
+          },
           listen: { address: "127.0.1.1", port: lab.port },
         },
         cloud: {
@@ -50,7 +62,12 @@ export function burst(lab: Lab, options: BurstOptions = {}): object {
       },
       spillway_gate: {
         cloud: {
-          ...{ count: when, pool: "${spillway_pool.cloud[0].id}", monitor: { interval: "100ms" }, successes: 2 },
+          ...{
+            count: when,
+            pool: "${spillway_pool.cloud[0].id}",
+            monitor: { interval: "100ms" },
+            successes: 2,
+          },
           ...{ quiet_period: options.quietPeriod ?? "1s", record_ttl: options.ttl ?? 1, ...options.gate },
           ...lifecycle,
         },
@@ -59,8 +76,8 @@ export function burst(lab: Lab, options: BurstOptions = {}): object {
         shop: {
           ...{ name: "shop.example.test", name_server: "onprem", ttl: options.ttl ?? 1 },
           answers:
-            "${concat([{ site = \"onprem\", address = \"127.0.1.1\", weight = var.shop.weights[\"onprem\"], pool = spillway_pool.home.id, gate = null }], " +
-            "var.shop.burst ? [{ site = \"cloud\", address = \"127.0.2.1\", weight = var.shop.weights[\"cloud\"], pool = spillway_pool.cloud[0].id, gate = spillway_gate.cloud[0].id }] : [])}",
+            '${concat([{ site = "onprem", address = "127.0.1.1", weight = var.shop.weights["onprem"], pool = spillway_pool.home.id, gate = null }], ' +
+            'var.shop.burst ? [{ site = "cloud", address = "127.0.2.1", weight = var.shop.weights["cloud"], pool = spillway_pool.cloud[0].id, gate = spillway_gate.cloud[0].id }] : [])}',
           ...options.record,
         },
       },
@@ -80,6 +97,11 @@ export function sitesOf(lab: Lab): object {
 export const QUIET = variable({ burst: false, weights: { onprem: 100 }, reason: "quiet" });
 export const BURST = variable({ burst: true, weights: { onprem: 50, cloud: 50 }, reason: "demand" });
 
-export function variable(desired: { burst: boolean; weights: object; reason: string; cloud_members?: number }): string {
+export function variable(desired: {
+  burst: boolean;
+  weights: object;
+  reason: string;
+  cloud_members?: number;
+}): string {
   return `-var=shop=${JSON.stringify({ cloud_members: 1, image_digest: null, ...desired })}`;
 }

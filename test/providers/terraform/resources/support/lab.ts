@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,7 +79,10 @@ export class Workspace {
   }
 
   write(name: string, content: string | object): void {
-    writeFileSync(join(this.folder, name), typeof content === "string" ? content : JSON.stringify(content, null, 2));
+    writeFileSync(
+      join(this.folder, name),
+      typeof content === "string" ? content : JSON.stringify(content, null, 2),
+    );
   }
 
   read(name: string): string {
@@ -112,6 +115,15 @@ export class Workspace {
     return this.must("apply", "-auto-approve", "-no-color", "-input=false", ...args);
   }
 
+  /** Until Terraform itself has printed something that matches. */
+  static async printed(running: RunningTerraform, what: RegExp, deadlineMs = 20_000): Promise<void> {
+    const until = Date.now() + deadlineMs;
+    while (!what.test(running.text())) {
+      if (Date.now() > until) throw new Error(`never printed ${what}:\n${running.text()}`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
   /** 0: no change, 2: changes. */
   async planCode(...args: string[]): Promise<{ code: number | null; text: string }> {
     return this.run("plan", "-no-color", "-input=false", "-detailed-exitcode", ...args);
@@ -137,11 +149,4 @@ export async function story(lab: Lab): Promise<string[]> {
   return all
     .sort((one, other) => one.at - other.at || one.seq - other.seq)
     .map(({ site, kind, subject }) => `${site} ${kind} ${subject}`);
-}
-
-/** The rest of a child's life, for those started without a workspace. */
-export function execText(file: string, args: readonly string[], cwd: string): Promise<string> {
-  return new Promise((resolve, reject) =>
-    execFile(file, [...args], { cwd }, (error, stdout, stderr) => (error ? reject(error) : resolve(stdout + stderr))),
-  );
 }
