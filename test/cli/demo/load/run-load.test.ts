@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { startLoad, type LoadBucket, type LoadOptions } from "../../../../cli/demo/load";
 import { SpillwayError } from "../../../../lib/errors";
 import { sleep } from "../../../../lib/wait";
@@ -67,6 +69,20 @@ describe("the load's own process", () => {
     process.kill(load.pid, "SIGKILL");
     await expect(load.ended).rejects.toThrow(SpillwayError);
     await expect(load.stop()).rejects.toThrow(/ended early \(SIGKILL\)/);
+  });
+
+  it("ends when the process that started it is killed", async () => {
+    const root = join(__dirname, "..", "..", "..", "..");
+    const program = `require(${JSON.stringify(join(root, "dist/cli/demo/load"))})
+      .startLoad(${JSON.stringify(options)}).then((load) => console.log(load.pid))`;
+    const parent = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+    const pid = await new Promise<number>((resolve) =>
+      parent.stdout.once("data", (data: Buffer) => resolve(Number(data.toString()))),
+    );
+    expect(isThere(pid)).toBe(true);
+    parent.kill("SIGKILL");
+    for (let waited = 0; isThere(pid) && waited < 3_000; waited += 50) await sleep(50);
+    expect(isThere(pid)).toBe(false);
   });
 
   it("refuses to start without a name server to ask", async () => {
