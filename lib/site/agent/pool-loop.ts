@@ -138,8 +138,8 @@ export class PoolLoop {
     const plan = planPool(record, facts);
     record.members = plan.members;
     Object.assign(record, plan.quiesce);
-    if (JSON.stringify(record) !== before) await context.save();
     for (const { kind, subject, detail } of plan.events) context.events.add(kind, subject, detail);
+    if (JSON.stringify(record) !== before) await context.save();
     if (record.leaving && record.members.length === 0) return this.finish();
     await this.tellBalancer();
     const launches = record.failed?.cause !== "port-taken";
