@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { buildShopImage } from "../../cli/demo/image";
 import { startLoad } from "../../cli/demo/load";
+import type { RunningLoad } from "../../cli/demo/load";
 import { readParameters, writeParameters } from "../../lib/desired";
 import { freePort, startSite } from "../../test/support/site";
 import type { TestSite } from "../../test/support/site";
@@ -61,6 +62,7 @@ describe("between two sites", () => {
   let cloud: TestSite;
   let terraform: TerraformFolder;
   let port: number;
+  let load: RunningLoad | undefined;
   const parameters = () => join(dir, "desired", "shop.tfvars.json");
 
   beforeEach(async () => {
@@ -88,6 +90,7 @@ describe("between two sites", () => {
     writeParameters(parameters(), { shop: QUIET });
   }, 60_000);
   afterEach(async () => {
+    await load?.stop();
     await Promise.all([onprem?.close(), cloud?.close()]);
   }, 60_000);
 
@@ -118,7 +121,7 @@ describe("between two sites", () => {
     const plans: Record<string, string> = {};
     await apply();
     expect(await planned()).toMatchObject({ changes: false });
-    const load = await startLoad({
+    load = await startLoad({
       name: "shop.example.test",
       nameServer: onprem.nameServer!,
       port,

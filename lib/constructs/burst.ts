@@ -292,6 +292,12 @@ function burstRules(props: BurstProps, burstName: string, parametersFile: string
     ...within("gate", gateRules(props.gate ?? {}, Number.MAX_SAFE_INTEGER, undefined)),
     ...within("record", recordRules(record)),
     oneKindRule([home.site, cloud.site]),
+    rule(
+      home.site.address !== cloud.site.address || home.site.name === cloud.site.name,
+      "cloud.site",
+      `must have an address of its own, got ${cloud.site.address} for both`,
+      "Give the address that users of the cloud connect to.",
+    ),
   ];
 }
 

@@ -1,15 +1,15 @@
-import { Fn, Token, conditional } from "cdktf";
+import { TerraformLocal, Token, ref } from "cdktf";
+import type { IResolvable } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { GlobalRecord as RecordBinding } from "./bindings/global-record";
 import type { GlobalRecordAnswers } from "./bindings/global-record";
 import type { Condition } from "./condition";
-import { operand } from "./condition";
 import { hclDuration } from "./durations";
 import type { IGate } from "./gate";
 import { ttlRule } from "./gate";
 import type { IPool } from "./pool";
-import { addressKind } from "./site";
+import { addressKind, isHostName } from "./site";
 import type { Site } from "./site";
 import { SpillwayProvider } from "./spillway-provider";
 import { durationRule, refuse, rule, textRule, wholeRule } from "./validate";
@@ -115,7 +115,7 @@ export class GlobalRecord extends Construct implements IGlobalRecord {
       nameServer: props.nameServer.name,
       owner: props.owner ?? this.node.path,
       ttl: props.ttlSeconds,
-      answers: renderAnswers(answers),
+      answers: renderAnswers(this, answers),
       ramp: props.ramp && {
         steps: [...props.ramp.stepsPercent],
         interval: hclDuration(props.ramp.intervalMs),
@@ -145,7 +145,11 @@ function settle(props: RecordAnswerProps): Answer {
   };
 }
 
-function renderAnswers(answers: readonly Answer[]): GlobalRecordAnswers[] {
+/**
+ * Answers under a condition go through a local value, in which each stands by itself: it can then hold any expression, and a reader
+ * of the synthesised stack sees what is answered when.
+ */
+function renderAnswers(scope: Construct, answers: readonly Answer[]): GlobalRecordAnswers[] | IResolvable {
   const rendered = answers.map(({ site, weight, pool, gate }) => ({
     site: site?.name ?? "",
     address: site?.address ?? "",
@@ -154,11 +158,12 @@ function renderAnswers(answers: readonly Answer[]): GlobalRecordAnswers[] {
     gate: gate?.gateId,
   }));
   if (answers.every(({ when }) => when === undefined)) return rendered;
-  const lists = answers.map(({ when }, i) => {
-    const list = [rendered[i]];
-    return when === undefined ? list : Token.asList(conditional(operand(when), list, []));
-  });
-  return Token.asAny(Fn.concat(lists)) as unknown as GlobalRecordAnswers[];
+  const all = new TerraformLocal(
+    scope,
+    "answers",
+    answers.map(({ when }, i) => ({ answer: rendered[i], when: when ?? true })),
+  );
+  return ref(`[for each in local.${all.friendlyUniqueId} : each.answer if each.when]`);
 }
 
 /** @internal */
@@ -168,9 +173,7 @@ export function recordRules(props: RecordTuning): readonly Rule[] {
   return [
     textRule("name", props.name, "Give the name that users ask for."),
     rule(
-      props.name.trim() === "" ||
-        Token.isUnresolved(props.name) ||
-        (props.name.includes(".") && addressKind(props.name) === "CNAME"),
+      props.name.trim() === "" || Token.isUnresolved(props.name) || isHostName(props.name),
       "name",
       `must be a full domain name, got ${JSON.stringify(props.name)}`,
       "Write it as shop.example.com.",
@@ -183,6 +186,12 @@ export function recordRules(props: RecordTuning): readonly Rule[] {
       "Write it as [10, 50, 100].",
     ),
     durationRule("ramp.intervalMs", ramp?.intervalMs),
+    rule(
+      !((ramp?.abortAboveFailed ?? 0) < 0),
+      "ramp.abortAboveFailed",
+      `must be at least 0, got ${ramp?.abortAboveFailed}`,
+      "0 takes the ramp back at the first failed answer.",
+    ),
   ];
 }
 
@@ -190,6 +199,9 @@ function answerRules(props: readonly RecordAnswerProps[]): readonly Rule[] {
   const answers = props.map(settle);
   const sites = answers.flatMap(({ site }) => (site ? [site] : []));
   const twice = sites.filter((site, i) => sites.findIndex(({ name }) => name === site.name) < i);
+  const shared = sites.filter((site, i) =>
+    sites.slice(0, i).some(({ name, address }) => address === site.address && name !== site.name),
+  );
   const sum = answers.reduce((total, { weight }) => total + weight, 0);
   const summable = answers.every(({ weight, when }) => when === undefined && !Token.isUnresolved(weight));
   return [
@@ -220,6 +232,14 @@ function answerRules(props: readonly RecordAnswerProps[]): readonly Rule[] {
         "answers",
         `has site "${name}" more than once`,
         "Give each site one answer, with all of its weight.",
+      ),
+    ),
+    ...shared.map(({ name, address }) =>
+      rule(
+        false,
+        "answers",
+        `has ${address} for another site than "${name}" too`,
+        "Give each site an address of its own.",
       ),
     ),
     rule(

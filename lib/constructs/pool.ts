@@ -45,7 +45,7 @@ export interface PoolProps {
   readonly monitor?: HealthMonitor;
   /**
    * `cookie`: a user stays with a member while it is up and not draining.
-   * @default "cookie"
+   * @default "cookie", for connections "none"
    */
   readonly affinity?: "none" | "cookie";
   /**
@@ -120,12 +120,18 @@ export function poolRules(props: PoolProps, poolName: string): readonly Rule[] {
       "asks over HTTP at a pool that forwards connections",
       "Use a tcp monitor, or give the monitor a path if the members do speak HTTP.",
     ),
+    rule(
+      props.mode !== "tcp" || props.affinity !== "cookie",
+      "affinity",
+      "is cookie at a pool that forwards connections",
+      "A cookie needs HTTP. Leave it out.",
+    ),
     ...Object.keys(props.environment ?? {}).map((name) =>
       rule(
-        /^[A-Za-z_][A-Za-z0-9_]*$/.test(name),
+        /^(?!(?:HOST|PORT|SPILLWAY_.*)$)[A-Za-z_][A-Za-z0-9_]*$/.test(name),
         "environment",
-        `holds ${JSON.stringify(name)}, which is no name of an environment variable`,
-        "Use letters, digits and underscores.",
+        `must not hold ${JSON.stringify(name)}`,
+        "Use letters, digits and underscores; HOST, PORT and SPILLWAY_... are set by the site.",
       ),
     ),
   ];
@@ -145,7 +151,7 @@ export function renderPool(scope: Construct, props: PoolProps, poolName: string)
       mode: props.mode,
     },
     monitor: props.monitor?.render(),
-    affinity: props.affinity,
+    affinity: props.affinity ?? (props.mode === "tcp" ? "none" : undefined),
     maxConnections: props.maxConnections,
     sessionIdle: hclDuration(props.sessionIdleMs),
     environment: props.environment && { ...props.environment },

@@ -87,12 +87,23 @@ export class Site {
  */
 export function addressKind(address: string): "A" | "AAAA" | "CNAME" | undefined {
   const version = isIP(address);
-  if (version === 4) return "A";
-  if (version === 6) return "AAAA";
-  const label = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
-  // All digits and dots is a mistyped address, not a host name.
-  if (/^[\d.]+$/.test(address) || address.length > 253) return undefined;
-  return new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(address) ? "CNAME" : undefined;
+  if (version !== 0) return version === 4 ? "A" : "AAAA";
+  return isHostName(address) ? "CNAME" : undefined;
+}
+
+/**
+ * A full host name (RFC 1123; underscores are taken too): at least two labels, the last of which is no number, lest a mistyped
+ * address pass for one.
+ * @internal
+ */
+export function isHostName(text: string): boolean {
+  const labels = text.replace(/\.$/, "").split(".");
+  return (
+    text.length <= 254 &&
+    labels.length >= 2 &&
+    labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label)) &&
+    !/^\d+$/.test(labels.at(-1) ?? "")
+  );
 }
 
 function endpointRule(endpoint: string): Rule {

@@ -77,13 +77,31 @@ test("replica, pool and gate are there while it is out, and are created before a
 test("the record answers with the sites that have a share, the cloud only behind its gate", () => {
   const { stack } = declare();
   expect(resourcesOf(stack, "spillway_global_record")[0]?.["answers"]).toBe(
-    "${concat(" +
-      'contains(keys(var.shop.weights), "onprem") ? [{"site" = "onprem", "address" = "127.0.1.1", ' +
-      '"weight" = lookup(var.shop.weights, "onprem", 0), "pool" = spillway_pool.shop-home_E3C71F9A.id}] : [], ' +
-      'var.shop.burst && contains(keys(var.shop.weights), "cloud") ? [{"site" = "cloud", "address" = "127.0.2.1", ' +
-      '"weight" = lookup(var.shop.weights, "cloud", 0), "pool" = one(spillway_pool.shop_pool_25222399[*].id), ' +
-      '"gate" = one(spillway_gate.shop_gate_EA2DF588[*].id)}] : [])}',
+    "${[for each in local.shop_record_answers_95CE2494 : each.answer if each.when]}",
   );
+  expect(synth(stack).locals).toEqual({
+    shop_record_answers_95CE2494: [
+      {
+        answer: {
+          site: "onprem",
+          address: "127.0.1.1",
+          weight: '${lookup(var.shop.weights, "onprem", 0)}',
+          pool: "${spillway_pool.shop-home_E3C71F9A.id}",
+        },
+        when: '${contains(keys(var.shop.weights), "onprem")}',
+      },
+      {
+        answer: {
+          site: "cloud",
+          address: "127.0.2.1",
+          weight: '${lookup(var.shop.weights, "cloud", 0)}',
+          pool: "${one(spillway_pool.shop_pool_25222399[*].id)}",
+          gate: "${one(spillway_gate.shop_gate_EA2DF588[*].id)}",
+        },
+        when: '${var.shop.burst && contains(keys(var.shop.weights), "cloud")}',
+      },
+    ],
+  });
 });
 
 test("the cloud pool is like the one at home, with members and image from the parameters", () => {
@@ -204,7 +222,7 @@ test("a name that Terraform keeps for itself gets another variable", () => {
 });
 
 test("sites keep their names in weights, whatever CDKTF does to keys", () => {
-  const rack = new Site("rented-rack", { endpoint: "https://a:1", address: "127.0.2.1" });
+  const rack = new Site("rented-rack", { endpoint: "https://a:1", address: "127.0.3.1" });
   const stack = newStack();
   const home = OnPremPool.fromAttributes(stack, "home", {
     site: rack,

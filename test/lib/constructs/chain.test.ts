@@ -185,7 +185,9 @@ describe("pools", () => {
     [{ listenAddress: "shop.example" }, '`listenAddress` must be an IP address, got "shop.example"'],
     [{ maxConnections: -1 }, "`maxConnections` must be a whole number of at least 0, got -1"],
     [{ sessionIdleMs: 0 }, "`sessionIdleMs` must be a whole number of milliseconds"],
-    [{ environment: { "A-B": "x" } }, '`environment` holds "A-B"'],
+    [{ environment: { "A-B": "x" } }, '`environment` must not hold "A-B"'],
+    [{ environment: { PORT: "1" } }, '`environment` must not hold "PORT"'],
+    [{ mode: "tcp", affinity: "cookie" }, "`affinity` is cookie at a pool that forwards connections"],
     [{ mode: "tcp", monitor: new HealthMonitor({ type: "http" }) }, "`monitor` asks over HTTP"],
   ])("refuse %p, at home and away", (bad, problem) => {
     const stack = newStack();
@@ -388,6 +390,16 @@ describe("a GlobalRecord", () => {
     ).toEqual([
       "`answers` must be of one record type, got A (127.0.1.1 at onprem) beside CNAME (shop.cdn.example at cdn)",
     ]);
+    const twin = new Site("twin", { endpoint: "https://a:1", address: onprem.address });
+    expect(
+      record(
+        [
+          { pool: home, weight: 50 },
+          { site: twin, weight: 50 },
+        ],
+        "shared",
+      ),
+    ).toEqual(['`answers` has 127.0.1.1 for another site than "twin" too']);
     expect(record([{ weight: 100 }], "nowhere")).toEqual(["`answers.0` names no site"]);
     expect(record([{ gate, pool: home, weight: 100 }], "mixed")).toEqual([
       "`answers.0` names a gate, a pool and a site that do not belong together",
@@ -396,13 +408,14 @@ describe("a GlobalRecord", () => {
       record([{ pool: home, weight: 100 }], "tuning", {
         name: "shop",
         ttlSeconds: 0,
-        ramp: { stepsPercent: [50, 10], intervalMs: 0 },
+        ramp: { stepsPercent: [50, 10], intervalMs: 0, abortAboveFailed: -1 },
       }),
     ).toEqual([
       '`name` must be a full domain name, got "shop"',
       "`ttlSeconds` must be a whole number from 1 to 86400, got 0",
       "`ramp.stepsPercent` must rise, from above 0 to at most 100, got [50, 10]",
       expect.stringContaining("`ramp.intervalMs`"),
+      "`ramp.abortAboveFailed` must be at least 0, got -1",
     ]);
   });
 });
@@ -429,8 +442,15 @@ test("a condition on the replica carries along the chain, to the answer", () => 
     { pool: expect.stringMatching(/^\$\{one\(spillway_pool\.pool_\w+\[\*\]\.id\)\}$/) },
   ]);
   expect(resourcesOf(stack, "spillway_global_record")[0]?.["answers"]).toMatch(
-    /^\$\{concat\(\[\{"site" = "onprem", .*\}\], var\.out \? \[\{"site" = "cloud", .*"gate" = one\(spillway_gate\.gate_\w+\[\*\]\.id\)\}\] : \[\]\)\}$/,
+    /^\$\{\[for each in local\.record_answers_\w+ : each\.answer if each\.when\]\}$/,
   );
+  const gateId = expect.stringMatching(/^\$\{one\(spillway_gate\.gate_\w+\[\*\]\.id\)\}$/) as unknown;
+  expect(Object.values(synth(stack).locals)).toMatchObject([
+    [
+      { answer: { site: "onprem", weight: "${var.out ? 60 : 100}" }, when: true },
+      { answer: { site: "cloud", weight: 40, gate: gateId }, when: "${var.out}" },
+    ],
+  ]);
 });
 
 test("what the constructs do not offer can be set on the generated class", () => {

@@ -15,6 +15,7 @@ export const DIGEST = `sha256:${"a".repeat(64)}`;
 export interface Synthesised {
   readonly provider: { readonly spillway: readonly { readonly sites?: Record<string, unknown> }[] };
   readonly resource: Record<string, Record<string, Record<string, unknown>>>;
+  readonly locals: Record<string, unknown>;
   readonly variable: Record<string, Record<string, unknown>>;
   readonly output: Record<string, Record<string, unknown>>;
 }
