@@ -170,8 +170,8 @@ export class Pools {
       imagePath: (digest) => this.store.path(digest),
       forget: async () => {
         if (this.state.pools[record.name] === record) delete this.state.pools[record.name];
-        if (this.loops.get(record.name) === loop) this.loops.delete(record.name);
         await this.context.save();
+        if (this.loops.get(record.name) === loop) this.loops.delete(record.name);
       },
     });
     this.loops.set(record.name, loop);
