@@ -1,4 +1,4 @@
-import type { DesiredParameters } from "../desired";
+import { sameParameters, type DesiredParameters } from "../desired";
 import type { ProcessHandle } from "../process-identity";
 import { checkPlan, desiredOf, type Observation, type PlanCheck, type Refusal } from "../policy";
 import { changesAnything, renderMarkdown, summarise, type PlanModel } from "../review";
@@ -33,6 +33,8 @@ export type AttemptNote =
 
 export type AttemptOutcome =
   | { readonly kind: "refused"; readonly refusals: readonly Refusal[] }
+  /** Someone else wrote the parameters meanwhile: what was planned is no longer what is wanted. */
+  | { readonly kind: "overtaken" }
   | { readonly kind: "applied"; readonly changed: boolean };
 
 /**
@@ -42,6 +44,7 @@ export type AttemptOutcome =
  */
 export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> {
   const { terraform, signal, emit, note, wanted } = options;
+  const before = options.parameters.read();
   const candidate = options.parameters.writeCandidate(options.scratch, wanted);
   const plan = await terraform.plan(candidate, signal);
   try {
@@ -51,6 +54,7 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
     const refusals = await judge(options, plan.model);
     if (refusals.length > 0) return { kind: "refused", refusals };
 
+    if (!sameParameters(before, options.parameters.read())) return { kind: "overtaken" };
     note({ kind: "flipped", parameters: wanted });
     options.parameters.write(wanted);
     emit({ kind: "flipped", parameters: wanted });

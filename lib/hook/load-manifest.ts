@@ -17,6 +17,8 @@ export interface HookDirectories {
   readonly project: string;
   /** Where Terraform runs. */
   readonly stack: string;
+  /** Variable files of other bursts in the same stack: without them a plan would take those home. @default - none */
+  readonly otherVariableFiles?: readonly string[];
 }
 
 export interface LoadOptions {
@@ -50,7 +52,7 @@ export function loadManifest(directory: string, options: LoadOptions = {}): Load
   const [first, ...others] = fitting;
   if (!first) throw notFound(project, all, options);
   if (others.length > 0) throw ambiguous(project, fitting);
-  return loaded(first, project);
+  return loaded(first, all, project);
 }
 
 /**
@@ -61,16 +63,25 @@ export function loadManifests(directory: string): readonly LoadedManifest[] {
   const project = resolve(directory);
   const all = candidates(project);
   if (all.length === 0) throw notFound(project, all, {});
-  return all.map((candidate) => loaded(candidate, project));
+  return all.map((candidate) => loaded(candidate, all, project));
 }
 
-function loaded(candidate: Candidate, project: string): LoadedManifest {
+function loaded(candidate: Candidate, all: readonly Candidate[], project: string): LoadedManifest {
   const problems: ProblemReport[] = [];
   const manifest = asManifest(candidate.value, `${candidate.file} (burst ${candidate.name})`, problems);
   throwProblems(problems);
+  const others = all
+    .filter((other) => other !== candidate && other.stack === candidate.stack)
+    .map((other) => asObject(other.value)?.parametersFile)
+    .filter((file) => typeof file === "string" && file !== (manifest as BurstManifest).parametersFile)
+    .map((file) => (isAbsolute(String(file)) ? String(file) : join(project, String(file))));
   return {
     manifest: withAbsolutePaths({ ...(manifest as BurstManifest), name: candidate.name }, project),
-    directories: { project, stack: candidate.stackDirectory },
+    directories: {
+      project,
+      stack: candidate.stackDirectory,
+      ...(others.length === 0 ? {} : { otherVariableFiles: [...new Set(others)] }),
+    },
   };
 }
 

@@ -225,6 +225,11 @@ export class Loop {
         emit,
         note: (note) => this.noteStep(work, note),
       });
+      if (outcome.kind === "overtaken") {
+        this.note({ kind: "aborted", why: "someone else changed the parameters meanwhile" });
+        emit({ kind: "aborted" });
+        return;
+      }
       if (outcome.kind === "refused") {
         const problem = outcome.refusals
           .map((refusal) => `${refusal.address}: ${refusal.problem}`)

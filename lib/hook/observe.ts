@@ -1,7 +1,7 @@
 import { messageOf } from "../errors";
 import type { Observation, SiteObservation } from "../policy";
 import type { ImageStatus, SiteContext } from "../site/api";
-import type { SiteDirectory } from "../site/client";
+import { SiteDirectory } from "../site/client";
 import type { BurstManifest, BurstSide } from "./manifest";
 
 /** Looks at the world once. */
@@ -9,7 +9,8 @@ export type Observer = (signal: AbortSignal) => Promise<Observation>;
 
 export interface SiteObserverOptions {
   readonly manifest: BurstManifest;
-  readonly sites: Pick<SiteDirectory, "get">;
+  /** @default - clients for the manifest's sites */
+  readonly sites?: Pick<SiteDirectory, "get">;
   /** A site that does not answer within that is not reachable. @default 2000 */
   readonly timeoutMs?: number;
   /** The image that the cloud is to run; undefined (or an undefined answer): the one that the on-premises pool runs. */
@@ -19,10 +20,15 @@ export interface SiteObserverOptions {
 /** An observer that asks the burst's site agents, all at once. It never throws for a silent site. */
 export function siteObserver(options: SiteObserverOptions): Observer {
   const { manifest } = options;
+  const sites = options.sites ?? new SiteDirectory(manifest.sites);
   return async (signal) => {
     const names = new Set([manifest.onPrem.site, manifest.cloud.site, manifest.record.nameServerSite]);
     const looks = new Map<string, Look>();
-    await Promise.all([...names].map(async (site) => looks.set(site, await lookAt(site, options, signal))));
+    await Promise.all(
+      [...names].map(async (site) =>
+        looks.set(site, await lookAt(sites, site, options.timeoutMs ?? 2_000, signal)),
+      ),
+    );
     const onPremLook = looks.get(manifest.onPrem.site) as Look;
     const cloudLook = looks.get(manifest.cloud.site) as Look;
     const nameServer = looks.get(manifest.record.nameServerSite)?.context;
@@ -46,10 +52,14 @@ interface Look {
   readonly problem?: string;
 }
 
-async function lookAt(site: string, options: SiteObserverOptions, signal: AbortSignal): Promise<Look> {
-  const timeoutMs = options.timeoutMs ?? 2_000;
+async function lookAt(
+  sites: Pick<SiteDirectory, "get">,
+  site: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Look> {
   try {
-    return { context: await options.sites.get(site).context({ signal, timeoutMs, retryBudgetMs: 0 }) };
+    return { context: await sites.get(site).context({ signal, timeoutMs, retryBudgetMs: 0 }) };
   } catch (error) {
     if (signal.aborted) throw error;
     return { problem: messageOf(error) };

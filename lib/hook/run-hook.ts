@@ -82,6 +82,7 @@ export async function runHook(options: HookOptions): Promise<void> {
         ? new Terraform({
             tool,
             directory: options.directories.stack,
+            otherVariableFiles: options.directories.otherVariableFiles ?? [],
             environment: { SPILLWAY_PROGRESS: progressFile, ...environment },
             scratch,
             killAfterMs,

@@ -14,6 +14,8 @@ import {
 export interface TerraformOptions extends ProcessOptions {
   /** How long to wait for the state's lock. */
   readonly lockTimeoutMs: number;
+  /** Given to every plan, before its own variable file. @default - none */
+  readonly otherVariableFiles?: readonly string[];
 }
 
 /** A plan that waits to be applied. Its file holds configuration in clear: dispose of it. */
@@ -56,7 +58,7 @@ export class Terraform {
       "-json",
       "-input=false",
       `-out=${file}`,
-      `-var-file=${varFile}`,
+      ...[...(this.options.otherVariableFiles ?? []), varFile].map((each) => `-var-file=${each}`),
       this.lockTimeout(),
     ];
     try {

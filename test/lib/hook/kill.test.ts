@@ -111,3 +111,23 @@ test.each(HOME)("a hook killed on the way home at `%s` is finished by the next o
   await endsCleanly(second);
   expect(happened()).toEqual(["pool-launched", "gate-gone", "pool-gone"]);
 });
+
+test("an apply that a killed hook left behind is stopped, and finished by the next one", async () => {
+  project.remove();
+  project = makeProject({ drainSeconds: 4 });
+  demandFile = join(project.directories.project, "demand");
+  terraform(project.directories.stack, "apply", "-auto-approve", `-var-file=${project.parametersFile}`);
+  demand(600);
+  const first = start({ dieOn: "apply_start terraform_data.gate[0]", dieAt: 2 });
+  await restsIn(first, "burst");
+  demand(50);
+  expect(await first.exit).toEqual({ code: null, signal: "SIGKILL" });
+  const second = start();
+  const stopped = await second.until(({ name }) => name === "problem");
+  expect(stopped.event.message).toMatch(
+    /an apply that a killed hook left behind \(process \d+\) was stopped/,
+  );
+  await restsIn(second, "quiet");
+  await endsCleanly(second);
+  expect(happened().filter((line) => line === "pool-gone")).toHaveLength(1);
+});

@@ -64,6 +64,20 @@ test("with several bursts one must be named; a name that is none is told the one
   );
 });
 
+test("the variable files of other bursts in the same stack are known, so that no plan takes those home", () => {
+  const web = { ...MANIFEST, name: "web", parametersFile: "desired/web.tfvars.json" };
+  const shared = { ...MANIFEST, name: "shared" };
+  write("cdktf.out/stacks/a/cdk.tf.json", synthesised({ shop: MANIFEST, web, shared }));
+  write(
+    "cdktf.out/stacks/b/cdk.tf.json",
+    synthesised({ other: { ...web, parametersFile: "elsewhere.json" } }),
+  );
+  expect(loadManifest(project, { burst: "shop" }).directories.otherVariableFiles).toEqual([
+    join(project, "desired/web.tfvars.json"),
+  ]);
+  expect(loadManifest(project, { burst: "other" }).directories.otherVariableFiles).toBeUndefined();
+});
+
 test("no burst at all, and files that are no JSON, are told with what to do", () => {
   expect(() => loadManifest(project)).toThrow(/no burst is declared here.*Synthesise the program first/);
   write("cdktf.out/stacks/a/cdk.tf.json", "{");

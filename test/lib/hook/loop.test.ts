@@ -1,7 +1,14 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DesiredParameters } from "../../../lib/desired";
-import { readJournal, readStatus, runHook, stateDirectory, type HookOptions } from "../../../lib/hook";
+import {
+  readJournal,
+  readStatus,
+  runHook,
+  stateDirectory,
+  type HookEvent,
+  type HookOptions,
+} from "../../../lib/hook";
 import { makeProject, MANIFEST, POLICY, type Project, type StackOptions } from "./support/stack";
 import { Events, terraform, World } from "./support/world";
 
@@ -216,6 +223,58 @@ test("a person's edit of the parameters is applied and adopted", async () => {
   await events.until((event) => event.kind === "applied" && event.changed);
   expect(happened()).toEqual(["pool-launched"]);
   expect(events.of("decided").at(-1)?.decision.desired.burst).toBe(true);
+});
+
+test("a person's edit while a plan is being made is not written over", async () => {
+  given();
+  deployed();
+  const world = new World();
+  const edited = {
+    burst: false,
+    cloud_members: 7,
+    weights: { onprem: 100 },
+    image_digest: null,
+    reason: "mine",
+  };
+  const edit = (event: HookEvent) => {
+    if (event.kind === "planned" && !existsSync(join(project.directories.project, "edited"))) {
+      writeFileSync(join(project.directories.project, "edited"), "");
+      writeFileSync(project.parametersFile, JSON.stringify({ shop: edited }));
+    }
+  };
+  const events = new Events();
+  start(world, {
+    onEvent: (event) => {
+      edit(event);
+      events.push(event);
+    },
+  });
+  await events.until((event) => event.kind === "applied");
+  expect(parameters()).toEqual(edited);
+  expect(terraform(project.directories.stack, "output", "-json", "shop")).toContain('"mine"');
+});
+
+test("a plan keeps the variables of other bursts in the stack", async () => {
+  given({
+    more: `
+variable "web" {
+  type    = string
+  default = "quiet"
+}
+resource "terraform_data" "web" {
+  input = var.web
+}
+`,
+  });
+  const other = join(project.directories.project, "desired", "web.tfvars.json");
+  writeFileSync(other, JSON.stringify({ web: "burst" }));
+  const files = [`-var-file=${project.parametersFile}`, `-var-file=${other}`];
+  terraform(project.directories.stack, "apply", "-auto-approve", ...files);
+  const world = new World();
+  world.demandRps = 600;
+  const { events } = start(world, { directories: { ...project.directories, otherVariableFiles: [other] } });
+  await events.until((event) => event.kind === "applied" && event.changed);
+  expect(events.of("refused")).toEqual([]);
 });
 
 test("a parameters file broken by hand is told with its place, and nothing is applied meanwhile", async () => {
