@@ -62,6 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const events = new EventLog(join(stateDir, "events.ndjson"), log);
     closing.push(() => events.close());
     const save = () => file.save();
+    await save(); // A directory that cannot be written to is found now.
     const store = await openImageStore({
       directory: join(stateDir, "images"),
       site,
