@@ -29,6 +29,8 @@ export class SpillwayErrors extends AggregateError {
 
   constructor(reports: readonly ProblemReport[]) {
     const errors = reports.map((report) => new SpillwayError(report));
+    // They were found where this was: Node would print the same stack once more for each.
+    for (const error of errors) error.stack = `${error.name}: ${error.message}`;
     super(errors, [`${errors.length} problems`, ...errors.map((error) => `  * ${error.message}`)].join("\n"));
   }
 }
@@ -40,8 +42,10 @@ export class SpillwayErrors extends AggregateError {
  */
 export function throwProblems(reports: readonly ProblemReport[]): void {
   const [first, second] = reports;
-  if (second) throw new SpillwayErrors(reports);
-  if (first) throw new SpillwayError(first);
+  const error = second ? new SpillwayErrors(reports) : first && new SpillwayError(first);
+  if (!error) return;
+  Error.captureStackTrace(error, throwProblems);
+  throw error;
 }
 
 /** A wait or a transfer was given up because its signal was aborted (Ctrl-C, the hook, a stopping Terraform). */
