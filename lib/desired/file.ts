@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -102,6 +103,20 @@ function replaceFile(file: string, text: string): void {
     throw error;
   }
   syncFolder(dirname(target));
+  removeLeftovers(target);
+}
+
+/** A writer that was killed left its new text behind. One that still writes is done long before that. */
+const LEFTOVER_MS = 60_000;
+
+function removeLeftovers(target: string): void {
+  const prefix = `.${basename(target)}.`;
+  for (const name of readdirSync(dirname(target))) {
+    if (!name.startsWith(prefix) || !/^[0-9a-f]{12}$/.test(name.slice(prefix.length))) continue;
+    const file = join(dirname(target), name);
+    const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > LEFTOVER_MS) rmSync(file, { force: true });
+  }
 }
 
 /** Where a link leads, and the mode to keep: replacing a link by a file would cut it off from what it stood for. */

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -8,10 +9,12 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DesiredParameters } from "../../../lib/desired";
 import {
   parseParameters,
@@ -117,6 +120,38 @@ test("a missing file is an error that says what to do", () => {
 test("a folder in place of the file is an error, for reading and writing", () => {
   expect(() => readParameters(folder)).toThrow(/cannot be read/);
   expect(() => writeParameters(folder, { shop: QUIET })).toThrow(/cannot be read/);
+});
+
+test("a reader, or a kill -9 of the writer, sees the old text or the new, never a part", async () => {
+  writeParameters(file, { shop: QUIET });
+  const module = join(__dirname, "../../../dist/lib/desired");
+  const states = JSON.stringify([QUIET, BURST]);
+  const program = `const { writeParameters } = require(${JSON.stringify(module)});
+    for (let i = 0; ; i++) writeParameters(${JSON.stringify(file)}, { shop: ${states}[i % 2] });`;
+  const writer = spawn(process.execPath, ["-e", program], { stdio: "ignore" });
+  const gone = new Promise((resolve) => writer.once("exit", resolve));
+  const seen = new Set<string>();
+  const end = Date.now() + 5_000;
+  while (seen.size < 2 && Date.now() < end) {
+    for (let i = 0; i < 50; i++) seen.add(readParameters(file)["shop"]!.reason);
+    await sleep(1);
+  }
+  writer.kill("SIGKILL");
+  await gone;
+  expect([...seen].sort()).toEqual([BURST.reason, QUIET.reason].sort());
+  expect([BURST, QUIET]).toContainEqual(readParameters(file)["shop"]);
+});
+
+test("what a killed writer left behind goes with a later write, what another writes just now does not", () => {
+  writeParameters(file, { shop: QUIET });
+  const [old, fresh, foreign] = ["0123456789ab", "ba9876543210", "swp"].map((end) =>
+    join(folder, "desired", `.shop.tfvars.json.${end}`),
+  );
+  for (const each of [old, fresh, foreign]) writeFileSync(each!, "");
+  utimesSync(old!, new Date(0), new Date(0));
+  utimesSync(foreign!, new Date(0), new Date(0));
+  writeParameters(file, { shop: BURST });
+  expect([old, fresh, foreign].map((each) => existsSync(each!))).toEqual([false, true, true]);
 });
 
 // ------------------------------------------------------------------ properties
