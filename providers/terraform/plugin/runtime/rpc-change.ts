@@ -1,6 +1,6 @@
 import { PartialApply, type Resource } from "../define";
 import type { Attributes, Config, Plan, PlanConfig, Planned, State } from "../schema";
-import { NULL_BYTES, pack } from "../values/msgpack";
+import { NULL_BYTES, pack, unchanged } from "../values/msgpack";
 import { objectFromHandler } from "../values/from-handler";
 import { sameState, type RawObject } from "../values/raw";
 import { objectToHandler } from "../values/to-handler";
@@ -53,8 +53,10 @@ export const planResourceChange: Handler<"PlanResourceChange"> = async (request,
   }
   if (!prior) return done(pack(planned));
   const replaced = uniquePaths([...forcedReplacements(schema, planned, prior), ...asked]);
-  // What does not change goes back as it came: the stored order of a set and the stored form of a number stay.
-  return done(sameState(schema, planned, prior) ? bytesOf(request.priorState) : pack(planned), replaced);
+  return done(
+    sameState(schema, planned, prior) ? unchanged(bytesOf(request.priorState), prior) : pack(planned),
+    replaced,
+  );
 };
 
 function isDestroy(request: RequestOf<"PlanResourceChange">): boolean {
@@ -110,7 +112,7 @@ export const applyResourceChange: Handler<"ApplyResourceChange"> = async (reques
     prior !== null &&
     sameState(schema, planned, prior, (attribute) => attribute.options.timeouts !== undefined)
   ) {
-    newState = bytesOf(request.plannedState);
+    newState = unchanged(bytesOf(request.plannedState), planned);
   } else newState = await applyChange(request, session, operation, resource, notes, prior, planned);
   return {
     newState: { msgpack: newState },
@@ -135,7 +137,7 @@ async function applyDelete(
     });
     await resource.delete({ state: objectToHandler(resource.schema, prior) as State<Attributes> }, context);
   });
-  return operation.failed ? bytesOf(request.priorState) : NULL_BYTES;
+  return operation.failed ? unchanged(bytesOf(request.priorState), prior) : NULL_BYTES;
 }
 
 async function applyChange(

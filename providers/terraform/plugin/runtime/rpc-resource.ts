@@ -2,7 +2,7 @@ import { Diagnostic } from "../diagnostic";
 import type { RawJson, RawState } from "../define";
 import { Decimal } from "../values/decimal";
 import { parseJson } from "../values/json";
-import { NULL_BYTES, pack } from "../values/msgpack";
+import { NULL_BYTES, pack, unchanged } from "../values/msgpack";
 import { sameState, type Raw } from "../values/raw";
 import { objectToHandler } from "../values/to-handler";
 import {
@@ -90,11 +90,12 @@ export const readResource: Handler<"ReadResource"> = async (request, session, op
     );
     if (found === null) return NULL_BYTES;
     const state = finishedState(operation.name, schema, found, [current], false);
-    // Equal is not always the same on the wire: the stored order of a set and the stored form of a number stay.
-    return sameState(schema, state, current) ? bytesOf(request.currentState) : pack(state);
+    return sameState(schema, state, current)
+      ? unchanged(bytesOf(request.currentState), current)
+      : pack(state);
   });
   return {
-    newState: { msgpack: bytes ?? bytesOf(request.currentState) },
+    newState: { msgpack: bytes ?? unchanged(bytesOf(request.currentState), current) },
     private: notes.bytes(),
     diagnostics: diagnostics(operation, schema),
   };

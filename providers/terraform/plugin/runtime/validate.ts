@@ -1,13 +1,20 @@
 import { formatPath, type DiagnosticReport, type Path } from "../diagnostic";
 import { UNKNOWN, isWhollyKnown, type AnyAttribute, type Attributes, type LeafForm } from "../schema";
+import { Decimal } from "../values/decimal";
 import { asObject, decimalOf, entriesOf, type Raw, type RawObject } from "../values/raw";
 import { toHandler } from "../values/to-handler";
 
 /** Everything that is wrong with the known values of a configuration, by the checks of its attributes. */
 export function checkConfig(attributes: Attributes, config: RawObject, path: Path = []): DiagnosticReport[] {
-  return entriesOf(attributes).flatMap(([name, attribute]) =>
-    checkValue(attribute, config[name] ?? null, [...path, name], attribute.options.sensitive),
-  );
+  return entriesOf(attributes).flatMap(([name, attribute]) => {
+    const raw = config[name] ?? null;
+    const at = [...path, name];
+    // Terraform itself misses a null that is written out inside a nested attribute.
+    if (raw === null && attribute.mode.startsWith("required")) {
+      return [{ summary: `\`${formatPath(at)}\` must be given, got null`, path: at }];
+    }
+    return checkValue(attribute, raw, at, attribute.options.sensitive);
+  });
 }
 
 /** What is wrong with one value. Also the arguments of functions. */
@@ -22,7 +29,7 @@ export function checkValue(
   const reports: DiagnosticReport[] = [];
   if (kind.shape === "leaf") {
     const problem = numberProblem(kind.form, raw);
-    if (problem) return [report(path, problem, undefined, raw, hidden)];
+    if (problem) return [report(path, problem, undefined, got(attribute, raw, hidden))];
   } else {
     const parts: [string | number, Raw][] =
       kind.nesting === "single"
@@ -53,44 +60,41 @@ export function checkValue(
   for (const check of options.checks) {
     const result = check(value);
     if (result === undefined) continue;
-    reports.push(
-      typeof result === "string"
-        ? report(path, result, undefined, raw, hidden)
-        : report(path, result.problem, result.mend, raw, hidden),
-    );
+    const { problem, mend } = typeof result === "string" ? { problem: result, mend: undefined } : result;
+    reports.push(report(path, problem, mend, got(attribute, raw, hidden)));
   }
   return reports;
 }
 
-function report(
-  path: Path,
-  problem: string,
-  mend: string | undefined,
-  raw: Raw,
-  hidden: boolean,
-): DiagnosticReport {
-  const got = hidden ? "" : `, got ${shown(raw)}`;
+function report(path: Path, problem: string, mend: string | undefined, got: string): DiagnosticReport {
   return { summary: `\`${formatPath(path)}\` ${problem}${got}`, detail: mend, path };
 }
 
 function numberProblem(form: LeafForm, raw: Raw): string | undefined {
-  if (form === "number" && !Number.isFinite(Number(raw))) return "must be below 1.8e308";
-  if (form === "integer") {
-    if (typeof raw === "number" && Number.isSafeInteger(raw)) return undefined;
-    return decimalOf(raw as number | bigint | string).isInteger
-      ? "must be at most 2^53"
-      : "must be a whole number";
-  }
-  if (form === "bigint" && !decimalOf(raw as number | bigint | string).isInteger)
-    return "must be a whole number";
-  return undefined;
+  if (typeof raw === "number" || form === "string" || form === "bool" || form === "dynamic") return undefined;
+  const exact = decimalOf(raw as bigint | string);
+  if (form === "number" && !Number.isFinite(exact.toNumber())) return "must be below 1.8e308";
+  if ((form === "integer" || form === "bigint") && !exact.isInteger) return "must be a whole number";
+  if (form === "integer") return "must be at most 2^53";
+  return isLostInPlans(exact) ? "has more digits than Terraform's plan files keep; round it" : undefined;
 }
 
-function shown(raw: Raw): string {
-  if (typeof raw === "string") return JSON.stringify(raw);
-  const text =
-    raw !== null && typeof raw === "object"
-      ? JSON.stringify(raw, (_, part: unknown) => (typeof part === "bigint" ? part.toString() : part))
-      : String(raw);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+/**
+ * Terraform writes a number that is exactly a double as a double, and compares numbers by their shortest digits: one that has
+ * longer digits of its own (2^-30) comes back from a plan file as another number, and the apply would fail half way.
+ */
+function isLostInPlans(exact: Decimal): boolean {
+  if (exact.isInteger) return false;
+  const double = exact.toNumber();
+  return Decimal.exactly(double).equals(exact) && !Decimal.of(double).equals(exact);
+}
+
+/** What was received, for the end of a sentence. */
+function got({ kind }: AnyAttribute, raw: Raw, hidden: boolean): string {
+  if (hidden) return "";
+  const isText = kind.shape !== "leaf" || kind.form === "string" || kind.form === "dynamic";
+  const text = isText
+    ? JSON.stringify(raw, (_, part: unknown) => (typeof part === "bigint" ? part.toString() : part))
+    : String(raw);
+  return `, got ${text.length > 80 ? `${text.slice(0, 77)}...` : text}`;
 }

@@ -2,8 +2,8 @@ import { UNKNOWN, type AnyAttribute, type Attributes, type Unknown } from "../sc
 import { Decimal } from "./decimal";
 
 /**
- * A value as Terraform sends it. A number is a JavaScript number if it is exactly that double, a bigint if it is a larger whole
- * number of 64 bits, and its decimal digits in a string otherwise. A set is an array. The plan is made of these, so that what no
+ * A value as Terraform sends it. A number is a JavaScript number if it is whole and below 2^53, a bigint if it is whole and has 64
+ * bits, and all its decimal digits in a string otherwise. A set is an array. The plan is made of these, so that what no
  * handler touches goes back exactly as it came.
  */
 export type Raw = null | boolean | number | bigint | string | Unknown | Uint8Array | Raw[] | RawObject;

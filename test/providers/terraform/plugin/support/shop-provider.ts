@@ -254,6 +254,7 @@ export const server = defineResource<Store>()({
       name: String(old.title),
       size: Number(old.size),
       count_all: big(old.count_all),
+      cost: { total: Number(old.size) * 10, eta: null },
     }),
     1: (old) => ({
       ...EMPTY,
@@ -261,6 +262,7 @@ export const server = defineResource<Store>()({
       name: String(old.name),
       size: Number(old.size),
       count_all: big(old.count_all),
+      cost: { total: Number(old.size) * 10, eta: null },
     }),
   },
   moveState({ sourceType, state }) {
