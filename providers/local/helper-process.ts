@@ -136,8 +136,8 @@ export class HelperProcess {
     if (running !== undefined) return running;
     const release = await this.lock();
     try {
-      // Another agent may have started it while this one waited for the lock. Give it time: an end costs users.
-      const other = await this.findRunning(5_000);
+      // Another agent may have started it while this one waited for the lock. And an end costs users: look once more.
+      const other = await this.findRunning(1_000);
       if (other !== undefined) return other;
       const stale = readStateFile<HelperIdentity>(this.files.identity);
       if (stale !== undefined) await endProcess(stale.process, 2_000);

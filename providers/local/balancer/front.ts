@@ -12,8 +12,11 @@ export interface Front {
   readonly listen: PoolSpec["listen"];
   /** @throws SpillwayError with code `port-taken` */
   open(): Promise<void>;
-  /** Takes no new client, lets running answers end for at most `graceMs`, closes every connection. */
-  retire(graceMs: number): Promise<void>;
+  /**
+   * Takes no new client, lets running answers end for at most {@link RETIRE_GRACE_MS}, closes every connection. `keepIdle`: idle
+   * ones are kept so long too, to end with an answer, for the pool goes on elsewhere.
+   */
+  retire(keepIdle: boolean): Promise<void>;
 }
 
 /** Listens, or says why not in the house's voice. */

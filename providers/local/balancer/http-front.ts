@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Server as NetServer, type Socket } from "node:net";
 import type { PoolSpec } from "../../../lib/site/api";
 import { ClientConnection } from "./client-connection";
 import { Exchange } from "./exchange";
-import { listenOn, type Front } from "./front";
+import { listenOn, RETIRE_GRACE_MS, type Front } from "./front";
 import type { Pool } from "./pool";
 import { Tunnel } from "./tunnel";
 
@@ -60,15 +60,17 @@ export class HttpFront implements Front {
   }
 
   /** {@link Front.retire} */
-  async retire(graceMs: number): Promise<void> {
+  async retire(keepIdle: boolean): Promise<void> {
     this.leaving = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const connection of this.connections) if (!connection.busy) connection.socket.destroy();
-    const deadline = setTimeout(() => this.cut(), graceMs);
-    await closed;
+    // Only the listener: the HTTP server's own close would cut idle connections off.
+    NetServer.prototype.close.call(this.server);
+    if (!keepIdle)
+      for (const connection of this.connections) if (!connection.busy) connection.socket.destroy();
+    const deadline = setTimeout(() => this.cut(), RETIRE_GRACE_MS);
     await this.whenEmpty();
     clearTimeout(deadline);
     clearInterval(this.sweeper);
+    this.server.close();
   }
 
   private serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -93,7 +95,7 @@ export class HttpFront implements Front {
     for (const connection of this.connections) connection.socket.destroy();
   }
 
-  /** Tunnels are no longer the HTTP server's: it can be closed while they live. */
+  /** Tunnels too, which are not the HTTP server's any more. */
   private whenEmpty(): Promise<void> {
     return new Promise((resolve) => {
       const look = () => {

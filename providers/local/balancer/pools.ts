@@ -2,7 +2,7 @@ import { messageOf } from "../../../lib/errors";
 import type { BalancerPool, BalancerPoolView } from "../../../lib/site/ports";
 import { problemCode } from "../control";
 import { readStateFile, writeStateFile } from "../state-file";
-import { RETIRE_GRACE_MS, type Front } from "./front";
+import type { Front } from "./front";
 import { HttpFront } from "./http-front";
 import { Pool } from "./pool";
 import { NO_QUIESCE, nextOrder, type QuiesceOrder } from "./quiesce";
@@ -56,7 +56,7 @@ export class Pools {
     return this.entries.get(name)?.pool.view();
   }
 
-  /** Refuses new clients at once; resolves when the running answers are out, or {@link RETIRE_GRACE_MS} have passed. */
+  /** Refuses new clients at once; resolves when the running answers are out, or their time is up. */
   async remove(name: string): Promise<void> {
     const front = await this.inTurn(() => {
       const entry = this.entries.get(name);
@@ -65,7 +65,7 @@ export class Pools {
       this.save();
       clearTimeout(entry.reopen);
       // Its port is free for another pool from here on; the rest is waiting for answers.
-      const retired = entry.front?.retire(RETIRE_GRACE_MS);
+      const retired = entry.front?.retire(false);
       entry.pool.end();
       return Promise.resolve({ retired });
     });
@@ -102,7 +102,7 @@ export class Pools {
     } catch (error) {
       if (old === undefined || old.listen.port !== listen.port || problemCode(error) !== "port-taken")
         throw error;
-      void old.retire(RETIRE_GRACE_MS);
+      void old.retire(true);
       entry.front = undefined;
       try {
         await front.open();
@@ -114,7 +114,7 @@ export class Pools {
       return;
     }
     entry.front = front;
-    void old?.retire(RETIRE_GRACE_MS);
+    void old?.retire(true);
   }
 
   private async reopen(entry: Entry): Promise<void> {

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { PoolSpec } from "../../../lib/site/api";
 import { ClientConnection } from "./client-connection";
-import { listenOn, type Front } from "./front";
+import { listenOn, RETIRE_GRACE_MS, type Front } from "./front";
 import { Passage } from "./passage";
 import type { Pool } from "./pool";
 
@@ -29,11 +29,11 @@ export class TcpFront implements Front {
   }
 
   /** {@link Front.retire} */
-  async retire(graceMs: number): Promise<void> {
+  async retire(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     const deadline = setTimeout(() => {
       for (const connection of this.connections) connection.socket.destroy();
-    }, graceMs);
+    }, RETIRE_GRACE_MS);
     await closed;
     clearTimeout(deadline);
   }

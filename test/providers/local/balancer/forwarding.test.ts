@@ -50,7 +50,9 @@ describe("what a member gets", () => {
   });
 
   test("a protocol noted by a TLS terminator in front is left as it is", async () => {
-    expect(valuesOf(await headersAtMember("X-Forwarded-Proto: https\r\n"), "x-forwarded-proto")).toEqual(["https"]);
+    expect(valuesOf(await headersAtMember("X-Forwarded-Proto: https\r\n"), "x-forwarded-proto")).toEqual([
+      "https",
+    ]);
   });
 
   test("headers of the client's own connection stay behind, those it names in Connection too", async () => {
@@ -61,7 +63,8 @@ describe("what a member gets", () => {
     );
     await client.closed;
     const raw = (JSON.parse(client.text().split("\r\n\r\n")[1]) as { raw: string[] }).raw;
-    for (const name of ["x-mine", "te", "keep-alive", "proxy-connection"]) expect(valuesOf(raw, name)).toEqual([]);
+    for (const name of ["x-mine", "te", "keep-alive", "proxy-connection"])
+      expect(valuesOf(raw, name)).toEqual([]);
     // A client must not be able to take away what the member relies on.
     expect(valuesOf(raw, "host")).toEqual(["a"]);
     expect(valuesOf(raw, "cookie")).toEqual(["a=b"]);
@@ -80,7 +83,10 @@ describe("bodies", () => {
   test.each(["POST", "PUT", "PATCH", "DELETE"])("a %s body of known length arrives whole", async (method) => {
     const body = randomBytes(300_000);
     const answer = await ask(port, "/digest", { method, body, headers: { "content-length": body.length } });
-    expect(answer.json()).toMatchObject({ bytes: 300_000, digest: createHash("sha256").update(body).digest("hex") });
+    expect(answer.json()).toMatchObject({
+      bytes: 300_000,
+      digest: createHash("sha256").update(body).digest("hex"),
+    });
   });
 
   test("a chunked body arrives whole, and its trailers do no harm", async () => {
@@ -132,7 +138,9 @@ describe("bodies", () => {
 
   test("pipelined requests are answered in their order", async () => {
     const client = await rawClient(port);
-    client.send(`GET /id?ms=80 HTTP/1.1\r\nHost: a\r\n\r\nGET /headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    client.send(
+      `GET /id?ms=80 HTTP/1.1\r\nHost: a\r\n\r\nGET /headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    );
     await client.closed;
     expect(client.text()).toMatch(/\{"id":"one"\}[^]*"method":"GET"/);
   });
@@ -141,7 +149,9 @@ describe("bodies", () => {
 describe("100-continue", () => {
   test("a client that waits is told to go on by the member, and its body arrives", async () => {
     const client = await rawClient(port);
-    client.send("POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+    client.send(
+      "POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+    );
     await client.expect(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
     client.send("hello");
     await client.closed;
@@ -175,11 +185,14 @@ describe("large streams", () => {
     const chunk = randomBytes(1_000_000);
     const hash = createHash("sha256");
     const digest = await new Promise<string>((resolve, reject) => {
-      const asked = request({ host: "127.0.0.1", port, path: "/digest", method: "PUT", agent: false }, (answer) => {
-        let text = "";
-        answer.on("data", (part: Buffer) => (text += part.toString()));
-        answer.on("end", () => resolve((JSON.parse(text) as { digest: string }).digest));
-      });
+      const asked = request(
+        { host: "127.0.0.1", port, path: "/digest", method: "PUT", agent: false },
+        (answer) => {
+          let text = "";
+          answer.on("data", (part: Buffer) => (text += part.toString()));
+          answer.on("end", () => resolve((JSON.parse(text) as { digest: string }).digest));
+        },
+      );
       asked.on("error", reject);
       let left = 60;
       const pump = () => {
@@ -216,7 +229,10 @@ describe("broken connections", () => {
     const gone = new Promise<void>((resolve) => atMember.socket.on("close", () => resolve()));
     client.socket.destroy();
     await gone;
-    await site.until("forward", ({ traffic, members }) => traffic.inFlight === 0 && members[0].inFlight === 0);
+    await site.until(
+      "forward",
+      ({ traffic, members }) => traffic.inFlight === 0 && members[0].inFlight === 0,
+    );
   });
 
   test("an answer that breaks off is seen to be broken, and counted", async () => {

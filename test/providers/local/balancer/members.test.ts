@@ -17,7 +17,8 @@ afterAll(async () => {
   await Promise.all([one.close(), two.close()]);
 });
 
-const idOf = async (port: number, path = "/id", headers = {}) => (await ask(port, path, { headers })).json().id;
+const idOf = async (port: number, path = "/id", headers = {}) =>
+  (await ask(port, path, { headers })).json().id;
 
 function countBy(values: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -41,7 +42,7 @@ describe("the choice of a member", () => {
       const ids: string[] = [];
       await Promise.all(
         Array.from({ length: 6 }, async () => {
-          for (const end = Date.now() + 800; Date.now() < end; ) ids.push((await ask(listen.port, "/")).body);
+          for (const end = Date.now() + 800; Date.now() < end;) ids.push((await ask(listen.port, "/")).body);
         }),
       );
       const counts = countBy(ids);
@@ -61,7 +62,11 @@ describe("the choice of a member", () => {
     const pool = await site.pool("health", [memberOf(one), memberOf(two)]);
     two.healthy = false;
     const sick = await site.until("health", (view) => view.traffic.membersUp === 1);
-    expect(sick.members[1]).toMatchObject({ id: "two", up: false, lastProblem: "GET / answered 503, not 200" });
+    expect(sick.members[1]).toMatchObject({
+      id: "two",
+      up: false,
+      lastProblem: "GET / answered 503, not 200",
+    });
     const ids = await Promise.all(Array.from({ length: 10 }, () => idOf(pool.listen.port)));
     expect(countBy(ids)).toEqual({ one: 10 });
     two.healthy = true;
@@ -71,7 +76,11 @@ describe("the choice of a member", () => {
   test("a new member gets nothing before it has been seen to be well as often as asked", async () => {
     two.healthy = false;
     const pool = await site.pool("rise", [memberOf(one)]);
-    await site.put({ ...pool, monitor: { ...pool.monitor, rise: 3 }, members: [memberOf(one), memberOf(two)] });
+    await site.put({
+      ...pool,
+      monitor: { ...pool.monitor, rise: 3 },
+      members: [memberOf(one), memberOf(two)],
+    });
     const ids = await Promise.all(Array.from({ length: 10 }, () => idOf(pool.listen.port)));
     expect(countBy(ids)).toEqual({ one: 10 });
     two.healthy = true;
@@ -87,7 +96,9 @@ describe("affinity", () => {
     expect(cookie).toMatch(/^SPILLWAY_stay=[0-9a-f]{8}\.[\w-]{12}$/);
     const member = first.json().id;
     for (let index = 0; index < 6; index += 1) {
-      const again = await ask(listen.port, "/headers", { headers: { cookie: `theme=dark; ${cookie}; lang=de` } });
+      const again = await ask(listen.port, "/headers", {
+        headers: { cookie: `theme=dark; ${cookie}; lang=de` },
+      });
       expect(again.json()).toMatchObject({ id: member });
       expect(cookieOf(again)).toBeUndefined();
       expect(again.body).toContain("theme=dark; lang=de");
@@ -166,7 +177,10 @@ describe("the queue", () => {
   });
 
   test("users bound to a full member wait for it and hold up nobody else", async () => {
-    const { listen } = await site.pool("bound", [memberOf(one), memberOf(two)], { maxConnections: 1, affinity: "cookie" });
+    const { listen } = await site.pool("bound", [memberOf(one), memberOf(two)], {
+      maxConnections: 1,
+      affinity: "cookie",
+    });
     const first = await ask(listen.port, "/id");
     const headers = { cookie: cookieOf(first) };
     const bound = Array.from({ length: 5 }, () => idOf(listen.port, "/id?ms=100", headers));
@@ -181,7 +195,9 @@ describe("the queue", () => {
     const port = await freePort();
     const pool = await site.pool("late", []);
     await site.put({ ...pool, members: [memberOf({ id: "late", port })] });
-    const waiting = Promise.all(Array.from({ length: 5 }, () => ask(pool.listen.port, "/", { method: "POST", body: "x" })));
+    const waiting = Promise.all(
+      Array.from({ length: 5 }, () => ask(pool.listen.port, "/", { method: "POST", body: "x" })),
+    );
     await site.until("late", (view) => view.traffic.queued === 5);
     const late = await startAppProcess("late", 0, port);
     try {
@@ -223,39 +239,49 @@ describe("the queue", () => {
 });
 
 describe("a member that is killed", () => {
-  test.each(["none", "cookie"] as const)("under load costs no idempotent request (affinity %s)", async (affinity) => {
-    const apps = await Promise.all(["a", "b", "c"].map((id) => startAppProcess(id, 5)));
-    const name = `kill-${affinity}`;
-    const agent = new Agent({ keepAlive: true, maxSockets: 30 });
-    try {
-      const { listen } = await site.pool(name, apps.map((app) => memberOf(app)), { affinity });
-      const bad: string[] = [];
-      const after: string[] = [];
-      let killed = false;
-      await Promise.all(
-        Array.from({ length: 30 }, async (_, index) => {
-          let cookie: string | undefined;
-          for (const end = Date.now() + 1_500; Date.now() < end; ) {
-            const answer = await ask(listen.port, "/", { agent, headers: cookie === undefined ? {} : { cookie } });
-            cookie = cookieOf(answer) ?? cookie;
-            if (answer.status !== 200) bad.push(`${answer.status} ${answer.body}`);
-            if (killed) after.push(answer.body);
-            if (index === 0 && !killed && Date.now() > end - 1_000) {
-              await apps[0].kill();
-              killed = true;
+  test.each(["none", "cookie"] as const)(
+    "under load costs no idempotent request (affinity %s)",
+    async (affinity) => {
+      const apps = await Promise.all(["a", "b", "c"].map((id) => startAppProcess(id, 5)));
+      const name = `kill-${affinity}`;
+      const agent = new Agent({ keepAlive: true, maxSockets: 30 });
+      try {
+        const { listen } = await site.pool(
+          name,
+          apps.map((app) => memberOf(app)),
+          { affinity },
+        );
+        const bad: string[] = [];
+        const after: string[] = [];
+        let killed = false;
+        await Promise.all(
+          Array.from({ length: 30 }, async (_, index) => {
+            let cookie: string | undefined;
+            for (const end = Date.now() + 1_500; Date.now() < end;) {
+              const answer = await ask(listen.port, "/", {
+                agent,
+                headers: cookie === undefined ? {} : { cookie },
+              });
+              cookie = cookieOf(answer) ?? cookie;
+              if (answer.status !== 200) bad.push(`${answer.status} ${answer.body}`);
+              if (killed) after.push(answer.body);
+              if (index === 0 && !killed && Date.now() > end - 1_000) {
+                await apps[0].kill();
+                killed = true;
+              }
             }
-          }
-        }),
-      );
-      expect(bad).toEqual([]);
-      expect(Object.keys(countBy(after.slice(60))).sort()).toEqual(["b", "c"]);
-      expect((await site.view(name)).traffic.failedTotal).toBe(0);
-      await site.until(name, (view) => view.traffic.membersUp === 2);
-    } finally {
-      agent.destroy();
-      await Promise.all(apps.map((app) => app.kill()));
-    }
-  });
+          }),
+        );
+        expect(bad).toEqual([]);
+        expect(Object.keys(countBy(after.slice(60))).sort()).toEqual(["b", "c"]);
+        expect((await site.view(name)).traffic.failedTotal).toBe(0);
+        await site.until(name, (view) => view.traffic.membersUp === 2);
+      } finally {
+        agent.destroy();
+        await Promise.all(apps.map((app) => app.kill()));
+      }
+    },
+  );
 
   test("and comes back on its port is used again, and who waited meanwhile is served", async () => {
     const first = await startAppProcess("back");

@@ -47,10 +47,26 @@ afterAll(async () => {
   await Promise.all([one.close(), two.close()]);
 });
 
-async function tcpPool(name: string, members: { id: string; port: number }[], extra: Partial<BalancerPool> = {}) {
-  const monitor = { type: "tcp", path: "/", expectStatus: 200, intervalMs: 100, timeoutMs: 500, rise: 1, fall: 2 } as const;
+async function tcpPool(
+  name: string,
+  members: { id: string; port: number }[],
+  extra: Partial<BalancerPool> = {},
+) {
+  const monitor = {
+    type: "tcp",
+    path: "/",
+    expectStatus: 200,
+    intervalMs: 100,
+    timeoutMs: 500,
+    rise: 1,
+    fall: 2,
+  } as const;
   const listen = { address: "127.0.0.1", port: await freePort(), mode: "tcp" } as const;
-  return site.pool(name, members.map((member) => memberOf(member)), { monitor, listen, ...extra });
+  return site.pool(
+    name,
+    members.map((member) => memberOf(member)),
+    { monitor, listen, ...extra },
+  );
 }
 
 test("bytes go both ways untouched, and the server may speak first", async () => {
@@ -108,7 +124,15 @@ test("a connection that only looks whether somebody is there is no user; one tha
 
 test("a member that refuses is passed over", async () => {
   const { listen, ...pool } = await tcpPool("refuse", [one, two], {
-    monitor: { type: "tcp", path: "/", expectStatus: 200, intervalMs: 60_000, timeoutMs: 500, rise: 1, fall: 5 },
+    monitor: {
+      type: "tcp",
+      path: "/",
+      expectStatus: 200,
+      intervalMs: 60_000,
+      timeoutMs: 500,
+      rise: 1,
+      fall: 5,
+    },
   });
   expect(pool.members).toHaveLength(2);
   const { port } = two;

@@ -24,7 +24,13 @@ describe("who counts as a user", () => {
   test("a pool that nobody ever used is quiet since ever", async () => {
     await site.pool("unused", [memberOf(one)]);
     const { traffic } = await site.view("unused");
-    expect(traffic).toMatchObject({ sessions: 0, openConnections: 0, requestsTotal: 0, membersUp: 1, members: 1 });
+    expect(traffic).toMatchObject({
+      sessions: 0,
+      openConnections: 0,
+      requestsTotal: 0,
+      membersUp: 1,
+      members: 1,
+    });
     expect(traffic.quietMs).toBeGreaterThan(1e12);
   });
 
@@ -33,7 +39,12 @@ describe("who counts as a user", () => {
     const agent = keepAlive();
     await ask(listen.port, "/id", { agent });
     await ask(listen.port, "/id", { agent });
-    expect((await site.view("kept")).traffic).toMatchObject({ sessions: 1, openConnections: 1, quietMs: 0, requestsTotal: 2 });
+    expect((await site.view("kept")).traffic).toMatchObject({
+      sessions: 1,
+      openConnections: 1,
+      quietMs: 0,
+      requestsTotal: 2,
+    });
     agent.destroy();
     await site.until("kept", ({ traffic }) => traffic.sessions === 0 && traffic.openConnections === 0);
     await pause(60);
@@ -80,7 +91,10 @@ describe("who counts as a user", () => {
     for (let index = 0; index < 5; index += 1) await ask(listen.port, "/id", { agent });
     expect((await site.view("cookieless")).members[0].sessions).toBe(1);
     agent.destroy();
-    await site.until("cookieless", ({ traffic, members }) => traffic.sessions === 0 && members[0].sessions === 0);
+    await site.until(
+      "cookieless",
+      ({ traffic, members }) => traffic.sessions === 0 && members[0].sessions === 0,
+    );
   });
 
   test("a probe is nobody: not a user, not a request, not noise", async () => {
@@ -111,13 +125,18 @@ describe("rates and latencies", () => {
   test("are of the last two seconds, and fall back to nothing", async () => {
     const { listen } = await site.pool("rates", [memberOf(one)]);
     const agent = new Agent({ keepAlive: true, maxSockets: 5 });
-    await Promise.all(Array.from({ length: 100 }, (_, n) => ask(listen.port, `/id?ms=${n < 90 ? 20 : 120}`, { agent })));
+    await Promise.all(
+      Array.from({ length: 100 }, (_, n) => ask(listen.port, `/id?ms=${n < 90 ? 20 : 120}`, { agent })),
+    );
     const { traffic } = await site.view("rates");
     expect(traffic.requestsTotal).toBe(100);
     expect(traffic.requestsPerSecond).toBeGreaterThan(30);
     expect(traffic.latencyMs.p50).toBeGreaterThan(18);
     expect(traffic.latencyMs.p95).toBeGreaterThanOrEqual(traffic.latencyMs.p50);
-    await site.until("rates", (view) => view.traffic.requestsPerSecond === 0 && view.traffic.latencyMs.p50 === 0);
+    await site.until(
+      "rates",
+      (view) => view.traffic.requestsPerSecond === 0 && view.traffic.latencyMs.p50 === 0,
+    );
     agent.destroy();
   });
 });
@@ -146,7 +165,7 @@ describe("quiesce", () => {
     let closes = 0;
     const running = Promise.all(
       Array.from({ length: 20 }, async () => {
-        for (const end = Date.now() + 900; Date.now() < end; ) {
+        for (const end = Date.now() + 900; Date.now() < end;) {
           const answer = await ask(pool.listen.port, "/id", { agent });
           expect(answer.status).toBe(200);
           if (answer.headers.connection === "close") closes += 1;

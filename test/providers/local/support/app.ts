@@ -56,7 +56,11 @@ function serve(id: string, request: IncomingMessage, response: ServerResponse): 
   const number = (name: string) => Number(url.searchParams.get(name) ?? 0);
   const json = (value: unknown) => {
     const text = JSON.stringify(value);
-    response.writeHead(200, { "content-type": "application/json", "content-length": text.length, "x-member": id });
+    response.writeHead(200, {
+      "content-type": "application/json",
+      "content-length": text.length,
+      "x-member": id,
+    });
     response.end(text);
   };
   switch (url.pathname) {

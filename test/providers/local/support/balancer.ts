@@ -18,7 +18,10 @@ export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), "spillway-test-"));
 }
 
-export function memberOf(app: { id: string; port: number }, extra: Partial<BalancerMember> = {}): BalancerMember {
+export function memberOf(
+  app: { id: string; port: number },
+  extra: Partial<BalancerMember> = {},
+): BalancerMember {
   return { id: app.id, address: "127.0.0.1", port: app.port, draining: false, ...extra };
 }
 
@@ -27,7 +30,11 @@ export interface TestBalancer {
   readonly balancer: LocalBalancer;
   readonly stateDir: string;
   /** A pool on a free port, with quick monitors, of which single fields may be other. */
-  pool(name: string, members: readonly BalancerMember[], extra?: Partial<BalancerPool>): Promise<BalancerPool>;
+  pool(
+    name: string,
+    members: readonly BalancerMember[],
+    extra?: Partial<BalancerPool>,
+  ): Promise<BalancerPool>;
   put(pool: BalancerPool): Promise<void>;
   view(name: string): Promise<BalancerPoolView>;
   /** Looks until it is so, for 5 s at most. */
@@ -63,7 +70,15 @@ export async function startBalancer(): Promise<TestBalancer> {
       const pool: BalancerPool = {
         name,
         listen: { address: "127.0.0.1", port: await freePort(), mode: "http" },
-        monitor: { type: "http", path: "/", expectStatus: 200, intervalMs: 100, timeoutMs: 1_000, rise: 1, fall: 2 },
+        monitor: {
+          type: "http",
+          path: "/",
+          expectStatus: 200,
+          intervalMs: 100,
+          timeoutMs: 1_000,
+          rise: 1,
+          fall: 2,
+        },
         affinity: "none",
         maxConnections: 0,
         sessionIdleMs: 30_000,
