@@ -14,8 +14,6 @@ const cloud = new Site("cloud", lab.sites.cloud);
 // What runs: one image, the same at both sites.
 const image = new Image({ source: lab.image.path });
 const monitor = new HealthMonitor({ path: "/healthz", intervalMs: 500 });
-// Short, so that trying it out is no long wait. A real shop gives a silent user minutes.
-const sessionIdleMs = 5_000;
 
 // Home: two members that are always there.
 const home = new OnPremPool(stack, "home", {
@@ -24,14 +22,15 @@ const home = new OnPremPool(stack, "home", {
   members: 2,
   port: lab.port,
   monitor,
-  sessionIdleMs,
+  // Short, so that trying it out is no long wait. A real shop gives a silent user minutes.
+  sessionIdleMs: 5_000,
 });
 
 // The overflow, and its way home.
 new Burst(stack, "shop", {
   image,
   onPrem: { pool: home, memberCapacityRps: 200 },
-  cloud: { site: cloud, sessionIdleMs },
+  cloud: { site: cloud },
   record: { name: "shop.example.test", nameServer: onprem, ttlSeconds: 5 },
   gate: { quietPeriodMs: 3_000 },
   policy: { maxCloudMembers: 6, ...lab.policy },

@@ -33,7 +33,7 @@ export interface BurstOnPrem {
   readonly memberCapacityRps: number;
 }
 
-/** Where the overflow goes. */
+/** Where the overflow goes. What is not said of its pool is as at home. */
 export interface BurstCloud extends Partial<Omit<PoolProps, "replica" | "members" | "imageDigest">> {
   readonly site: Site;
   /**
@@ -245,12 +245,13 @@ function weightOf(variable: string, site: Site): number {
 /** The cloud pool is like the one at home, as far as the props say nothing else. */
 function cloudPoolProps(props: BurstProps, burstName: string): Omit<PoolProps, "replica" | "members"> {
   const { site: _site, memberCapacityRps: _rps, transferTimeoutMs: _timeout, ...given } = props.cloud;
-  const home = props.onPrem.pool;
+  const { settings, port } = props.onPrem.pool;
   return {
+    ...settings,
     ...given,
-    port: given.port ?? home.port,
+    port: given.port ?? port,
     poolName: given.poolName ?? burstName,
-    monitor: given.monitor ?? props.monitor ?? home.monitor,
+    monitor: given.monitor ?? props.monitor ?? settings.monitor,
   };
 }
 

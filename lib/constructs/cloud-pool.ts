@@ -2,9 +2,8 @@ import { Construct } from "constructs";
 import { Pool as PoolBinding } from "./bindings/pool";
 import type { Condition } from "./condition";
 import { attributeOf, countOf } from "./condition";
-import type { HealthMonitor } from "./health-monitor";
-import type { IPool, PoolProps } from "./pool";
-import { poolRules, renderPool } from "./pool";
+import type { IPool, PoolProps, PoolSettings } from "./pool";
+import { poolRules, renderPool, settingsOf } from "./pool";
 import type { Site } from "./site";
 import { SpillwayProvider } from "./spillway-provider";
 import { refuse } from "./validate";
@@ -35,7 +34,7 @@ export class CloudPool extends Construct implements IPool {
   readonly site: Site;
   readonly port: number;
   readonly members: number;
-  readonly monitor?: HealthMonitor;
+  readonly settings: PoolSettings;
   readonly condition?: Condition;
 
   /** @throws SpillwayError, SpillwayErrors on bad props */
@@ -47,7 +46,7 @@ export class CloudPool extends Construct implements IPool {
     this.site = props.replica.site;
     this.port = props.port;
     this.members = props.members;
-    this.monitor = props.monitor;
+    this.settings = settingsOf(props);
     this.condition = props.when ?? props.replica.condition;
     this.resource = new PoolBinding(this, "Resource", {
       ...renderPool(this, props, this.poolName),

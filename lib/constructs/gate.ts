@@ -100,7 +100,7 @@ export class Gate extends Construct implements IGate {
     const { openTimeoutMs, closeTimeoutMs } = props;
     this.resource = new GateBinding(this, "Resource", {
       pool: props.pool.poolId,
-      monitor: (props.monitor ?? props.pool.monitor)?.render(),
+      monitor: (props.monitor ?? props.pool.settings.monitor)?.render(),
       successes: props.successes,
       minMembers: props.minMembers,
       quietPeriod: hclDuration(props.quietPeriodMs),

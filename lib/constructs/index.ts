@@ -8,7 +8,7 @@ export { HealthMonitor } from "./health-monitor";
 export type { HealthMonitorProps } from "./health-monitor";
 export { ImageReplica } from "./image-replica";
 export type { IImageReplica, ImageReplicaProps } from "./image-replica";
-export type { IPool, PoolProps } from "./pool";
+export type { IPool, PoolProps, PoolSettings } from "./pool";
 export { OnPremPool } from "./on-prem-pool";
 export type { OnPremPoolAttributes, OnPremPoolProps } from "./on-prem-pool";
 export { CloudPool } from "./cloud-pool";

@@ -1,17 +1,19 @@
 import { Construct } from "constructs";
 import { Pool as PoolBinding } from "./bindings/pool";
 import type { Condition } from "./condition";
-import type { HealthMonitor } from "./health-monitor";
-import type { IPool, PoolProps } from "./pool";
-import { poolRules, renderPool } from "./pool";
+import type { IPool, PoolProps, PoolSettings } from "./pool";
+import { poolRules, renderPool, settingsOf } from "./pool";
 import type { Site } from "./site";
 import { SpillwayProvider } from "./spillway-provider";
 import { nameRule, portRule, refuse, wholeRule } from "./validate";
 
 export type OnPremPoolProps = PoolProps;
 
-/** What must be known of a pool that another stack, or a person, looks after. */
-export interface OnPremPoolAttributes {
+/**
+ * What must be known of a pool that another stack, or a person, looks after. Its settings are for a burst's cloud pool to take over;
+ * they change nothing at home.
+ */
+export interface OnPremPoolAttributes extends PoolSettings {
   readonly site: Site;
   /** Its name at the site. */
   readonly poolName: string;
@@ -35,7 +37,7 @@ export class OnPremPool extends Construct implements IPool {
   readonly site: Site;
   readonly port: number;
   readonly members: number;
-  readonly monitor?: HealthMonitor;
+  readonly settings: PoolSettings;
 
   /** A pool that runs at a site already and is not this stack's to change. */
   static fromAttributes(scope: Construct, id: string, attributes: OnPremPoolAttributes): IPool {
@@ -45,6 +47,7 @@ export class OnPremPool extends Construct implements IPool {
       readonly site = attributes.site;
       readonly port = attributes.port;
       readonly members = attributes.members;
+      readonly settings = settingsOf(attributes);
       readonly condition: Condition | undefined = undefined;
     }
     const pool = new Imported(scope, id);
@@ -66,7 +69,7 @@ export class OnPremPool extends Construct implements IPool {
     this.site = props.replica.site;
     this.port = props.port;
     this.members = props.members;
-    this.monitor = props.monitor;
+    this.settings = settingsOf(props);
     this.resource = new PoolBinding(this, "Resource", renderPool(this, props, this.poolName));
     this.poolId = this.resource.id;
   }

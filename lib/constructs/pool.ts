@@ -10,29 +10,8 @@ import type { Site } from "./site";
 import { durationRule, nameRule, portRule, rule, textRule, wholeRule } from "./validate";
 import type { Rule } from "./validate";
 
-/** What pools have in common, wherever they are. */
-export interface PoolProps {
-  /** What members are launched from. The pool is at the replica's site. */
-  readonly replica: IImageReplica;
-  /** How many members. At least 1. */
-  readonly members: number;
-  /** Where users connect. Answers of a global record carry no port: its pools share one. */
-  readonly port: number;
-  /**
-   * The pool's name at its site. A change replaces the pool.
-   * @default - the construct's id
-   */
-  readonly poolName?: string;
-  /**
-   * Another image of the site than the replica's: `sha256:` and 64 hex digits.
-   * @default - the replica's
-   */
-  readonly imageDigest?: string;
-  /**
-   * The address that the local balancer listens on.
-   * @default - the site's address
-   */
-  readonly listenAddress?: string;
+/** How a pool treats its members and its users; a burst's cloud pool takes it over from the pool at home. */
+export interface PoolSettings {
   /**
    * What the local balancer forwards: requests or connections.
    * @default "http"
@@ -73,6 +52,31 @@ export interface PoolProps {
    * @default 600000
    */
   readonly drainTimeoutMs?: number;
+}
+
+/** What pools have in common, wherever they are. */
+export interface PoolProps extends PoolSettings {
+  /** What members are launched from. The pool is at the replica's site. */
+  readonly replica: IImageReplica;
+  /** How many members. At least 1. */
+  readonly members: number;
+  /** Where users connect. Answers of a global record carry no port: its pools share one. */
+  readonly port: number;
+  /**
+   * The pool's name at its site. A change replaces the pool.
+   * @default - the construct's id
+   */
+  readonly poolName?: string;
+  /**
+   * Another image of the site than the replica's: `sha256:` and 64 hex digits.
+   * @default - the replica's
+   */
+  readonly imageDigest?: string;
+  /**
+   * The address that the local balancer listens on.
+   * @default - the site's address
+   */
+  readonly listenAddress?: string;
   /**
    * Who the site is told owns the pool. Another owner's pool is never taken over.
    * @default - the construct's path
@@ -88,10 +92,37 @@ export interface IPool extends IConstruct {
   readonly site: Site;
   readonly port: number;
   readonly members: number;
-  /** How the local balancer judges its members; undefined for the default. */
-  readonly monitor?: HealthMonitor;
+  /** What was said of it; what was not has the defaults. */
+  readonly settings: PoolSettings;
   /** When it is there; undefined for always. */
   readonly condition?: Condition;
+}
+
+/**
+ * The settings among the props.
+ * @internal
+ */
+export function settingsOf(props: PoolSettings): PoolSettings {
+  const {
+    mode,
+    monitor,
+    affinity,
+    maxConnections,
+    sessionIdleMs,
+    environment,
+    launchTimeoutMs,
+    drainTimeoutMs,
+  } = props;
+  return {
+    mode,
+    monitor,
+    affinity,
+    maxConnections,
+    sessionIdleMs,
+    environment,
+    launchTimeoutMs,
+    drainTimeoutMs,
+  };
 }
 
 /** @internal */

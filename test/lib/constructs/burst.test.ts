@@ -22,6 +22,8 @@ function declare(overrides: Partial<BurstProps> = {}, id = "shop", stack = newSt
     members: 2,
     port: 8080,
     monitor,
+    sessionIdleMs: 7_000,
+    environment: { TIER: "home" },
   });
   const burst = new Burst(stack, id, {
     image,
@@ -104,7 +106,7 @@ test("the record answers with the sites that have a share, the cloud only behind
   });
 });
 
-test("the cloud pool is like the one at home, with members and image from the parameters", () => {
+test("the cloud pool is like the one at home unless told otherwise, with members and image from the parameters", () => {
   const { stack } = declare({
     cloud: { site: cloud, environment: { TIER: "cloud" }, drainTimeoutMs: 5_000, transferTimeoutMs: 60_000 },
     gate: { quietPeriodMs: 2_000, monitor: new HealthMonitor({ path: "/ready" }) },
@@ -117,6 +119,7 @@ test("the cloud pool is like the one at home, with members and image from the pa
       listen: { address: "127.0.2.1", port: 8080 },
       monitor: { path: "/healthz" },
       environment: { TIER: "cloud" },
+      session_idle: "7s",
       drain_timeout: "5s",
       members: "${var.shop.cloud_members}",
       image_digest:
