@@ -74,22 +74,8 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
   }
 }
 
-/** Plans and checks, and changes nothing: for a proposal. */
-export async function rehearse(
-  options: Omit<AttemptOptions, "note">,
-): Promise<{ readonly refusals: readonly Refusal[]; readonly markdown: string }> {
-  const candidate = options.parameters.writeCandidate(options.scratch, options.wanted);
-  const plan = await options.terraform.plan(candidate, options.signal);
-  try {
-    const markdown = renderMarkdown(plan.model);
-    options.emit({ kind: "planned", summary: summarise(plan.model), markdown });
-    return { refusals: await judge(options, plan.model), markdown };
-  } finally {
-    plan.dispose();
-  }
-}
-
-async function judge(options: Omit<AttemptOptions, "note">, model: PlanModel): Promise<Refusal[]> {
+/** Every reason not to apply the plan. */
+export async function judge(options: Omit<AttemptOptions, "note">, model: PlanModel): Promise<Refusal[]> {
   const removes = model.changes.some(({ action }) => action === "delete" || action === "replace");
   const observation = options.observation();
   const check: PlanCheck = {

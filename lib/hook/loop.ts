@@ -13,8 +13,9 @@ import {
   type Desired,
   type Observation,
   type PolicyState,
+  type Refusal,
 } from "../policy";
-import { attempt, rehearse, type AttemptNote, type EventFact } from "./attempt";
+import { attempt, type AttemptNote, type EventFact } from "./attempt";
 import { afterFailure, NO_FAILURE, type BackOff } from "./back-off";
 import type { ProviderProgress } from "./events";
 import type { ParametersFile } from "./flip";
@@ -22,7 +23,7 @@ import type { Journal, JournalFact } from "./journal";
 import type { BurstPolicy } from "./manifest";
 import { nextInWords } from "./next";
 import type { Clock, HookOptions } from "./options";
-import { proposalMessage, propose } from "./propose";
+import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
 import type { Terraform } from "./terraform";
 import { verify, weightsInWords } from "./verify";
@@ -76,7 +77,8 @@ export class Loop {
   private rememberedAt = 0;
   private mendedAt = 0;
   private strayed = 0;
-  private lastProblem = "";
+  /** What was said last of each thing that can be wrong: it is said again only when it changes. */
+  private readonly said = new Map<string, string>();
 
   constructor(private readonly parts: LoopParts) {
     const { journal, clock } = parts;
@@ -125,14 +127,18 @@ export class Loop {
     try {
       this.observation = await options.observe(signal);
       emit({ kind: "observed", observation: this.observation });
+      for (const site of [this.observation.onPrem, this.observation.cloud]) {
+        const why = site.problem ?? "no answer";
+        this.say(site.site, site.reachable ? undefined : `site ${site.site} cannot be asked: ${why}`);
+      }
       if (!this.work) this.takeOverFile();
       const { state, decision } = decide(this.state, this.observation, policy, clock.now());
       this.accept(state, decision);
       await this.act();
-      this.lastProblem = "";
+      this.say("turn", undefined);
     } catch (error) {
       if (signal.aborted) throw error;
-      this.problem(messageOf(error));
+      this.say("turn", messageOf(error));
     }
     this.writeStatus();
   }
@@ -230,15 +236,7 @@ export class Loop {
         emit({ kind: "aborted" });
         return;
       }
-      if (outcome.kind === "refused") {
-        const problem = outcome.refusals
-          .map((refusal) => `${refusal.address}: ${refusal.problem}`)
-          .join("; ");
-        this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
-        this.note({ kind: "refused", refusals: outcome.refusals });
-        emit({ kind: "refused", refusals: outcome.refusals, nextTryAt: this.backOff.nextTryAt });
-        return;
-      }
+      if (outcome.kind === "refused") return this.refused(outcome.refusals);
       work.step = "verify";
       emit({ kind: "applied", changed: outcome.changed, durationMs: clock.now() - work.startedAt });
       this.inForce = desiredOf(work.wanted);
@@ -296,8 +294,10 @@ export class Loop {
     const seen = this.observation?.recordWeights;
     if (!this.inForce || seen === undefined) return;
     this.strayed = weightDistance(seen, this.inForce.weights) === 0 ? 0 : this.strayed + 1;
+    if (this.strayed === 0) this.say("weights", undefined);
     if (this.strayed < policy.confirmations || clock.now() - this.mendedAt < MEND_EVERY_MS) return;
-    this.problem(
+    this.say(
+      "weights",
       `the name server answers ${weightsInWords(seen)}, where ${weightsInWords(this.inForce.weights)} was applied: applying again`,
     );
     this.strayed = 0;
@@ -316,35 +316,30 @@ export class Loop {
     if (this.proposed && sameDesired(desiredOf(this.proposed), desired)) return;
     if (clock.now() < this.backOff.nextTryAt) return;
     const wanted = parametersFor(desired, this.reason(), this.file);
+    const { manifest } = options;
+    const observation = () => this.observation;
+    const at = clock.now();
     try {
-      const context = { manifest: options.manifest, parameters, scratch, wanted, signal, emit };
-      const rehearsed =
-        terraform && (await rehearse({ ...context, terraform, observation: () => this.observation }));
-      if (rehearsed && rehearsed.refusals.length > 0) {
-        const problem = rehearsed.refusals
-          .map((refusal) => `${refusal.address}: ${refusal.problem}`)
-          .join("; ");
-        this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
-        this.note({ kind: "refused", refusals: rehearsed.refusals });
-        emit({ kind: "refused", refusals: rehearsed.refusals, nextTryAt: this.backOff.nextTryAt });
-        return;
-      }
-      const made = await propose({
-        file: parameters.path,
-        text: parameters.render(wanted),
-        burst: options.manifest.name,
-        message: proposalMessage(options.manifest.name, wanted, rehearsed?.markdown),
-        at: clock.now(),
-        scratch,
-      });
+      const request = { manifest, parameters, scratch, terraform, wanted, observation, signal, emit, at };
+      const outcome = await makeProposal(request);
+      if (outcome.kind === "refused") return this.refused(outcome.refusals);
+      const { branch, commit } = outcome;
       this.proposed = wanted;
-      this.note({ kind: "proposed", parameters: wanted, ...made });
-      emit({ kind: "proposed", parameters: wanted, ...made });
+      this.note({ kind: "proposed", parameters: wanted, branch, commit });
+      emit({ kind: "proposed", parameters: wanted, branch, commit });
     } catch (error) {
       if (signal.aborted) throw error;
       this.backOff = afterFailure(this.backOff, messageOf(error), clock.now(), options.backOff);
       throw error;
     }
+  }
+
+  private refused(refusals: readonly Refusal[]): void {
+    const { clock, emit, options } = this.parts;
+    const problem = refusals.map((refusal) => `${refusal.address}: ${refusal.problem}`).join("; ");
+    this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
+    this.note({ kind: "refused", refusals });
+    emit({ kind: "refused", refusals, nextTryAt: this.backOff.nextTryAt });
   }
 
   private async stopWork(why: string): Promise<void> {
@@ -355,10 +350,12 @@ export class Loop {
     await work.done;
   }
 
-  private problem(message: string): void {
-    if (message === this.lastProblem) return;
-    this.lastProblem = message;
-    this.parts.emit({ kind: "problem", message });
+  private say(about: string, problem: string | undefined): void {
+    if (problem !== undefined && problem !== this.said.get(about)) {
+      this.parts.emit({ kind: "problem", message: problem });
+    }
+    if (problem === undefined) this.said.delete(about);
+    else this.said.set(about, problem);
   }
 
   private note(fact: JournalFact): void {

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors";
+import { SpillwayError, messageOf } from "../errors";
 import type { Observation, SiteObservation } from "../policy";
 import type { ImageStatus, SiteContext } from "../site/api";
 import { SiteDirectory } from "../site/client";
@@ -62,7 +62,7 @@ async function lookAt(
     return { context: await sites.get(site).context({ signal, timeoutMs, retryBudgetMs: 0 }) };
   } catch (error) {
     if (signal.aborted) throw error;
-    return { problem: messageOf(error) };
+    return { problem: error instanceof SpillwayError ? error.report.problem : messageOf(error) };
   }
 }
 

@@ -1,9 +1,7 @@
 import { spawn } from "node:child_process";
 import { realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
-import type { DesiredParameters } from "../desired";
 import { SpillwayError, messageOf } from "../errors";
-import { weightsInWords } from "./verify";
 
 export interface ProposalOptions {
   /** The file to propose, in a git working tree. */
@@ -111,18 +109,4 @@ function git(
     child.stdin.on("error", () => undefined);
     child.stdin.end(input);
   });
-}
-
-/** The message of a proposal: what is to change, why, and what Terraform would do. */
-export function proposalMessage(
-  burst: string,
-  wanted: DesiredParameters,
-  markdown: string | undefined,
-): string {
-  const what = wanted.burst
-    ? `${burst}: burst with ${wanted.cloud_members} cloud member${wanted.cloud_members === 1 ? "" : "s"} (${weightsInWords(wanted.weights)})`
-    : `${burst}: come home`;
-  return [what, "", `${wanted.reason}.`, ...(markdown === undefined ? [] : ["", markdown.trim()]), ""].join(
-    "\n",
-  );
 }
