@@ -33,6 +33,6 @@ export function stillDirected(subject: string, records: readonly string[]): Spil
   return new SpillwayError({
     place: `gate of ${subject}`,
     problem: `users are still directed to ${subject}: the record ${names} answers with it, so its last user would never leave`,
-    mend: "Take the site out of the record first. In one apply Terraform does that only if the gate and the pool have `lifecycle { create_before_destroy = true }` and the record refers to the gate, as the Burst construct does.",
+    mend: "Take the site out of the record's answers in an apply of its own first. One apply does both in the right order only for a gate and a pool that were created with `lifecycle { create_before_destroy = true }`, and a record that refers to the gate, as the Burst construct does.",
   });
 }

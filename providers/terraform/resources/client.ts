@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { SiteDirectory } from "../../../lib/site/client";
+import { SiteDirectory, type TransportOptions } from "../../../lib/site/client";
 import { replicaId } from "../../../lib/steps";
 import { Diagnostic, isUnknown, isWhollyKnown, type Path, type Unknown } from "../plugin";
 
@@ -58,6 +58,7 @@ export interface SiteConfig {
 export function makeClient(
   sites: Readonly<Record<string, SiteConfig | Unknown>> | Unknown | null,
   directory: string,
+  patience?: TransportOptions,
 ): Client {
   if (isUnknown(sites)) return new Client(new SiteDirectory({}), "all", directory);
   const known: Record<string, { endpoint: string; tokenFile?: string; tokenEnv?: string; caFile?: string }> =
@@ -76,7 +77,7 @@ export function makeClient(
       ...(caFile === null ? {} : { caFile: resolve(directory, caFile) }),
     };
   }
-  return new Client(new SiteDirectory(known), open, directory);
+  return new Client(new SiteDirectory(known, patience), open, directory);
 }
 
 type SiteConfigKnown = { readonly [N in keyof SiteConfig]: Exclude<SiteConfig[N], Unknown> };

@@ -1,5 +1,5 @@
 import { SpillwayError } from "../../../lib/errors";
-import { SiteClient } from "../../../lib/site/client";
+import { SiteClient, type TransportOptions } from "../../../lib/site/client";
 import { a, defineProvider, isUnknown, isWhollyKnown, type Path, type Provider } from "../plugin";
 import { isNotEmpty, isSiteName } from "./checks";
 import { makeClient } from "./client";
@@ -18,6 +18,11 @@ export interface ProviderOptions {
    * @default - the directory that Terraform runs in
    */
   readonly directory?: string;
+  /**
+   * How patient it is with agents that do not answer.
+   * @default - 10 s for an answer, 15 s for an agent that is being restarted
+   */
+  readonly patience?: TransportOptions;
 }
 
 const config = {
@@ -82,7 +87,7 @@ export function createProvider(options: ProviderOptions = {}): Provider {
         if (problem) error(problem.path as ["sites", string], problem.summary, problem.detail);
       }
     },
-    configure: ({ sites }) => makeClient(sites, options.directory ?? process.cwd()),
+    configure: ({ sites }) => makeClient(sites, options.directory ?? process.cwd(), options.patience),
     resources: {
       spillway_image_replica: imageReplica,
       spillway_pool: pool,

@@ -15,7 +15,6 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  await work?.close();
   await lab?.close();
 });
 

@@ -77,7 +77,7 @@ export function burst(lab: Lab, options: BurstOptions = {}): object {
           ...{ name: "shop.example.test", name_server: "onprem", ttl: options.ttl ?? 1 },
           answers:
             '${concat([{ site = "onprem", address = "127.0.1.1", weight = var.shop.weights["onprem"], pool = spillway_pool.home.id, gate = null }], ' +
-            'var.shop.burst ? [{ site = "cloud", address = "127.0.2.1", weight = var.shop.weights["cloud"], pool = spillway_pool.cloud[0].id, gate = spillway_gate.cloud[0].id }] : [])}',
+            'contains(keys(var.shop.weights), "cloud") ? [{ site = "cloud", address = "127.0.2.1", weight = var.shop.weights["cloud"], pool = spillway_pool.cloud[0].id, gate = spillway_gate.cloud[0].id }] : [])}',
           ...options.record,
         },
       },

@@ -37,6 +37,7 @@ async function labOf<S extends TestSite>(start: (options: object) => Promise<S>)
   return {
     ...{ home, cloud, image, root, port },
     close: async () => {
+      await Promise.all(open.splice(0).map((provider) => provider.close()));
       await Promise.all([home.close(), cloud.close()]);
       rmSync(root, { recursive: true, force: true });
     },
@@ -55,11 +56,13 @@ export interface RunningTerraform {
   text(): string;
 }
 
+/** Providers that are being served, to be closed with the lab. */
+const open: ReattachedProvider[] = [];
+
 /** A folder that Terraform runs in, with our provider served by this process. */
 export class Workspace {
   private constructor(
     readonly folder: string,
-    private readonly provider: ReattachedProvider,
     private readonly environment: NodeJS.ProcessEnv,
   ) {}
 
@@ -67,8 +70,10 @@ export class Workspace {
     const folder = join(lab.root, name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "terraform.rc"), "disable_checkpoint = true\n");
-    const provider = await serveReattach(createProvider({ directory: folder }));
-    return new Workspace(folder, provider, {
+    const patience = { timeoutMs: 2_000, retryBudgetMs: 1_500 };
+    const provider = await serveReattach(createProvider({ directory: folder, patience }));
+    open.push(provider);
+    return new Workspace(folder, {
       ...process.env,
       TF_CLI_CONFIG_FILE: join(folder, "terraform.rc"),
       TF_REATTACH_PROVIDERS: provider.reattachConfig,
@@ -132,10 +137,6 @@ export class Workspace {
   async state(): Promise<string[]> {
     const text = await this.must("state", "list");
     return text.split("\n").filter((line) => line !== "");
-  }
-
-  async close(): Promise<void> {
-    await this.provider.close();
   }
 }
 
