@@ -106,21 +106,27 @@ class Relay implements Link {
         if (to.writableNeedDrain) await drained(to);
       });
     };
-    const take = async () => {
-      for await (const data of from as AsyncIterable<Buffer>) {
-        for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) {
-          const chunk = data.subarray(offset, offset + CHUNK_BYTES);
-          const leavesAt = await this.reserve(direction, chunk.length);
-          handOver(leavesAt + this.quality.delayMs, () => {
-            this.bytes[direction] += chunk.length;
-            to.write(chunk);
-          });
-        }
-        if (to.writableNeedDrain) await handed;
+    const take = async (data: Buffer) => {
+      for (let offset = 0; offset < data.length; offset += CHUNK_BYTES) {
+        const chunk = data.subarray(offset, offset + CHUNK_BYTES);
+        const leavesAt = await this.reserve(direction, chunk.length);
+        handOver(leavesAt + this.quality.delayMs, () => {
+          this.bytes[direction] += chunk.length;
+          to.write(chunk);
+        });
       }
-      handOver(performance.now() + this.quality.delayMs, () => to.end());
+      if (to.writableNeedDrain) await handed;
     };
-    take().catch(() => to.destroy());
+    // A paused socket still tells of its end, so the end waits for what was taken before it.
+    let taken = Promise.resolve();
+    from.on("data", (data: Buffer) => {
+      from.pause();
+      taken = take(data).then(() => void from.resume());
+    });
+    from.on("end", () => {
+      void taken.then(() => handOver(performance.now() + this.quality.delayMs, () => to.end()));
+    });
+    from.on("error", () => to.destroy());
   }
 
   /** Waits for its turn on the line. @returns when the last of the bytes has left */
