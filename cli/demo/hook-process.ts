@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { HookEvent } from "../../lib/hook";
+import { PACKAGE_ROOT } from "../version";
 
 /** `spillway run` in a process of its own, as an operator runs it. */
 export interface HookProcess {
@@ -15,7 +16,7 @@ export interface HookProcess {
 }
 
 export function startHook(dir: string, onEvent: (event: HookEvent) => void): HookProcess {
-  const child = spawn(process.execPath, [join(__dirname, "..", "main.js"), "run", "--dir", dir, "--json"], {
+  const child = spawn(process.execPath, [join(PACKAGE_ROOT, "dist", "cli", "main.js"), "run", "--dir", dir, "--json"], {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DeadlineError, messageOf } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import { baseEnvironment } from "../../providers/local/process";
+import { PACKAGE_ROOT } from "../version";
 
 export interface AgentProcessOptions {
   readonly site: string;
@@ -24,7 +25,8 @@ export interface AgentProcess {
   stop(): Promise<void>;
 }
 
-const MAIN = join(__dirname, "..", "main.js");
+/** The built program, also when this runs from source (in tests). */
+const MAIN = join(PACKAGE_ROOT, "dist", "cli", "main.js");
 const RESTART_AFTER_MS = 250;
 
 export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
@@ -57,20 +59,23 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
       setTimeout(() => !stopping && start(), RESTART_AFTER_MS);
     });
   };
-  start();
-  await answers(options);
-  return {
-    pid: () => child?.pid,
-    stop: async () => {
-      stopping = true;
-      if (!child || child.exitCode !== null || child.signalCode !== null) return;
-      const gone = new Promise<void>((resolve) => child?.once("exit", () => resolve()));
-      child.kill("SIGTERM");
-      const firmly = setTimeout(() => child?.kill("SIGKILL"), 3_000);
-      await gone;
-      clearTimeout(firmly);
-    },
+  const stop = async () => {
+    stopping = true;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child?.once("exit", () => resolve()));
+    child.kill("SIGTERM");
+    const firmly = setTimeout(() => child?.kill("SIGKILL"), 3_000);
+    await gone;
+    clearTimeout(firmly);
   };
+  start();
+  try {
+    await answers(options);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { pid: () => child?.pid, stop };
 }
 
 async function answers(options: AgentProcessOptions): Promise<void> {

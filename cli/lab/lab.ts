@@ -84,7 +84,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     removeLabInfo(dir);
   };
   try {
-    const agents = await Promise.all(
+    const starting = await Promise.allSettled(
       SITES.map(async (site) => {
         const agent = await startAgentProcess({
           site,
@@ -100,7 +100,11 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         return agent;
       }),
     );
-    return { dir, info, link, agents: { onprem: agents[0], cloud: agents[1] }, close: stop };
+    const [onprem, cloud] = starting.map((outcome) => {
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
+    });
+    return { dir, info, link, agents: { onprem, cloud }, close: stop };
   } catch (error) {
     await stop();
     throw error;
