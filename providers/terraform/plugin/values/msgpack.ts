@@ -78,7 +78,7 @@ class Unpacker {
   }
 
   value(): Raw {
-    const code = this.unsigned(1);
+    const code = this.bytes[this.advance(1)]!;
     if (code < CODE.fixmap) return code;
     if (code < CODE.fixarray) return this.map(code & 0x0f);
     if (code < CODE.fixstr) return this.array(code & 0x0f);
@@ -140,23 +140,25 @@ class Unpacker {
   }
 
   private unsigned(size: number): number {
-    const start = this.at;
-    this.at += size;
-    return this.bytes.readUIntBE(start, size);
+    return this.bytes.readUIntBE(this.advance(size), size);
   }
 
   private take(length: number): Buffer {
-    const start = this.at;
-    this.at += length;
-    if (this.at > this.bytes.length) throw new RangeError("the value ends too early");
+    const start = this.advance(length);
     return this.bytes.subarray(start, this.at);
   }
 
   private string(length: number): string {
+    const start = this.advance(length);
+    return this.bytes.toString("utf8", start, this.at);
+  }
+
+  /** Where the next bytes begin. */
+  private advance(length: number): number {
     const start = this.at;
     this.at += length;
     if (this.at > this.bytes.length) throw new RangeError("the value ends too early");
-    return this.bytes.toString("utf8", start, this.at);
+    return start;
   }
 
   private unknown(length: number): Raw {
