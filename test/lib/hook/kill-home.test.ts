@@ -13,6 +13,7 @@ const BURST = {
 };
 
 const HOME: readonly [string, number][] = [
+  ["decided home", 1],
   ["intended", 2],
   ["planned", 2],
   ["flipped", 2],

@@ -27,6 +27,13 @@ const site = (name, demandRps, members) => ({
   linkBps: 1e8,
 });
 
+/** What a test calls an event: its kind, and for some what it is about. */
+function nameOf(event) {
+  if (event.kind === "terraform") return `${event.event.type} ${event.event.address ?? ""}`;
+  if (event.kind === "decided" && event.decision.action !== "hold") return `decided ${event.decision.action}`;
+  return event.kind;
+}
+
 let seen = 0;
 runHook({
   manifest,
@@ -49,7 +56,7 @@ runHook({
     };
   },
   onEvent: (event) => {
-    const name = event.kind === "terraform" ? `${event.event.type} ${event.event.address ?? ""}` : event.kind;
+    const name = nameOf(event);
     process.stdout.write(`${JSON.stringify({ name, event })}\n`);
     if (name === dieOn && ++seen === dieAt) process.kill(process.pid, "SIGKILL");
   },
