@@ -172,8 +172,8 @@ export interface PoolStatus {
   readonly site: string;
   readonly spec: PoolSpec;
   /**
-   * `reconciling`: members are being launched, replaced or drained. `ready`: what was asked for is running (whether it is *up* is
-   * said by each member). `failed`: marked for a new try. `leaving`: being taken down.
+   * `reconciling`: members are being launched or replaced. `ready`: what was asked for is running (whether it is *up* is said by each
+   * member); members that are no longer asked for may still be draining. `failed`: marked for a new try. `leaving`: being taken down.
    */
   readonly phase: "reconciling" | "ready" | "failed" | "leaving";
   readonly problem?: string;

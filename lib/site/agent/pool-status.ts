@@ -14,10 +14,12 @@ export interface PoolObservations {
 export function phaseOf(record: PoolRecord, inSync: boolean): PoolStatus["phase"] {
   if (record.leaving) return "leaving";
   if (record.failed || record.members.some((member) => isFailed(record, member))) return "failed";
-  const asAsked = record.members.every(
+  // Those that leave are drained in their own time; nobody has to wait for them.
+  const staying = record.members.filter(({ phase }) => phase !== "draining" && phase !== "ending");
+  const asAsked = staying.every(
     (member) => member.phase === "running" && member.generation === record.generation,
   );
-  return inSync && asAsked && record.members.length === record.spec.members ? "ready" : "reconciling";
+  return inSync && asAsked && staying.length === record.spec.members ? "ready" : "reconciling";
 }
 
 export function problemOfPool(record: PoolRecord, trouble?: string): string | undefined {
