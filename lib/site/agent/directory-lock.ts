@@ -1,16 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SpillwayError } from "../../errors";
 import { type ProcessHandle, isSameProcess, thisProcess } from "../../process-identity";
 
 interface Holder extends ProcessHandle {
   readonly since: string;
-  /** Tells two holders in one process apart. */
-  readonly nonce: string;
 }
 
-/** One agent for each state directory. */
+const NAME = /^agent\.lock\.(\d+)$/;
+const RELEASED = "released\n";
+
+/**
+ * One agent for each state directory. The holder is who wrote the lock file of the highest number. A taker that finds it released,
+ * or its writer dead, makes the next number, which only one of many can; the highest file is never removed, so nobody can make a
+ * number that was used. (Removing a dead holder's file instead would let a slow taker remove the lock of a fast one.)
+ */
 export class DirectoryLock {
   private constructor(
     private readonly path: string,
@@ -20,44 +25,52 @@ export class DirectoryLock {
   /** @throws SpillwayError saying who holds it */
   static async take(directory: string): Promise<DirectoryLock> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const path = join(directory, "agent.lock");
-    const nonce = randomBytes(8).toString("hex");
-    const holder: Holder = { ...(await thisProcess()), since: new Date().toISOString(), nonce };
+    const holder: Holder = { ...(await thisProcess()), since: new Date().toISOString() };
     const text = `${JSON.stringify(holder)}\n`;
-    const mine = `${path}.${nonce}`;
+    const mine = join(directory, `agent.lock-${randomBytes(8).toString("hex")}`);
     await writeFile(mine, text, { mode: 0o600 });
     try {
-      for (let attempt = 0; attempt < 20; attempt++) {
+      for (;;) {
+        const numbers = await numbersIn(directory);
+        const highest = numbers.at(-1) ?? 0;
+        const present = await read(pathOf(directory, highest));
+        if (present !== undefined && (await isSameProcess(present))) throw held(directory, present);
+        const path = pathOf(directory, highest + 1);
         // A link is made whole or not at all, with its content.
-        if (await linked(mine, path)) return new DirectoryLock(path, text);
-        const found = await readFile(path, "utf8").catch(() => undefined);
-        if (found === undefined) continue;
-        const other = parse(found);
-        if (other && (await isSameProcess(other))) throw held(directory, other);
-        await removeStale(path, found, `${mine}.stale`);
+        if (!(await linked(mine, path))) continue;
+        const now = await numbersIn(directory);
+        if (now.at(-1) !== highest + 1) {
+          await rm(path, { force: true });
+          continue;
+        }
+        const older = now.slice(0, -1).map((number) => rm(pathOf(directory, number), { force: true }));
+        await Promise.all(older);
+        return new DirectoryLock(path, text);
       }
     } finally {
       await rm(mine, { force: true });
     }
-    throw held(directory, undefined);
   }
 
+  /** Idempotent. */
   async release(): Promise<void> {
-    if ((await readFile(this.path, "utf8").catch(() => undefined)) === this.text)
-      await rm(this.path, { force: true });
+    const present = await readFile(this.path, "utf8").catch(() => undefined);
+    if (present !== this.text) return;
+    await writeFile(`${this.path}.released`, RELEASED, { mode: 0o600 });
+    await rename(`${this.path}.released`, this.path);
   }
 }
 
-/** Two agents may find the same stale lock: the slower must not remove what the faster has put there since. */
-async function removeStale(path: string, stale: string, aside: string): Promise<void> {
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
-  }
-  if ((await readFile(aside, "utf8")) !== stale) await linked(aside, path);
-  await rm(aside, { force: true });
+function pathOf(directory: string, number: number): string {
+  return join(directory, `agent.lock.${number}`);
+}
+
+async function numbersIn(directory: string): Promise<number[]> {
+  const names = await readdir(directory);
+  return names
+    .flatMap((name) => NAME.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 async function linked(from: string, to: string): Promise<boolean> {
@@ -70,9 +83,10 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-function parse(text: string): Holder | undefined {
+/** Undefined when it was released, or is none. */
+async function read(path: string): Promise<Holder | undefined> {
   try {
-    const value = JSON.parse(text) as Partial<Holder>;
+    const value = JSON.parse(await readFile(path, "utf8")) as Partial<Holder>;
     return typeof value.pid === "number" && typeof value.startTime === "string"
       ? (value as Holder)
       : undefined;
@@ -81,11 +95,10 @@ function parse(text: string): Holder | undefined {
   }
 }
 
-function held(directory: string, holder: Holder | undefined): SpillwayError {
-  const who = holder ? `process ${holder.pid}, since ${holder.since}` : "another process";
+function held(directory: string, holder: Holder): SpillwayError {
   return new SpillwayError({
     place: directory,
-    problem: `another agent works in this state directory: ${who}`,
+    problem: `another agent works in this state directory: process ${holder.pid}, since ${holder.since}`,
     mend: "Stop it first, or give this agent a state directory of its own.",
   });
 }
