@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serveReattach } from "../providers/terraform/plugin";
-import { provider } from "../providers/terraform/resources";
+import { createProvider } from "../providers/terraform/resources";
 import { writeCliConfig } from "../providers/terraform/cli-config";
 
 /** What Terraform is started with so that it finds our provider. */
@@ -28,12 +28,13 @@ function cliConfigFile(scratch: string): string {
  * The environment of a Terraform that is driven from here. The provider runs inside this process (Terraform attaches to it), which saves
  * three process starts for each plan: what matters when demand is rising.
  */
-export async function attachedTerraform(): Promise<TerraformEnvironment> {
+export async function attachedTerraform(stackDir: string): Promise<TerraformEnvironment> {
   const scratch = mkdtempSync(join(tmpdir(), "spillway-"));
   const progressFile = join(scratch, "progress.jsonl");
   // The provider that is attached to reads its own process's environment.
   process.env.SPILLWAY_PROGRESS = progressFile;
-  const attached = await serveReattach(provider, { socketDir: scratch });
+  // Relative paths in a stack are relative to it, as they are for a provider that Terraform starts there.
+  const attached = await serveReattach(createProvider({ directory: stackDir }), { socketDir: scratch });
   return {
     progressFile,
     environment: {

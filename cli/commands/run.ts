@@ -17,7 +17,7 @@ export interface RunOptions {
 export async function run(options: RunOptions): Promise<number> {
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
   const sites = new SiteDirectory(loaded.manifest.sites);
-  const terraform = await attachedTerraform();
+  const terraform = await attachedTerraform(loaded.directories.stack);
   const tell = options.json ? tellAsJson : tellAsTimeline();
   try {
     await runHook({
