@@ -1,11 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { endSite } from "../../lib/site/agent";
+import { existsSync } from "node:fs";
+import { agentProcess, endSite } from "../../lib/site/agent";
 import type { SitePorts } from "../../lib/site/ports";
 import { LocalBalancer } from "./balancer";
 import { LocalLauncher } from "./launcher";
 import { LocalNameServer } from "./nameserver";
-import { endProcess, type ProcessHandle } from "./process";
+import { endProcess } from "./process";
 
 export interface LocalPortsOptions {
   /** The site's state directory. */
@@ -31,8 +30,9 @@ export function localPorts({ stateDir, nameServer }: LocalPortsOptions): SitePor
  */
 export async function clearSite(stateDir: string): Promise<void> {
   if (!existsSync(stateDir)) return;
-  const lock = join(stateDir, "agent.lock");
-  if (existsSync(lock)) await endProcess(JSON.parse(readFileSync(lock, "utf8")) as ProcessHandle, 3_000);
+  const agent = await agentProcess(stateDir);
+  // An agent in this very process is its owner's to close; it makes what follows say so.
+  if (agent !== undefined && agent.pid !== process.pid) await endProcess(agent, 3_000);
   // It is found by its state directory; where it listens does not matter for its end.
   const ports = localPorts({ stateDir, nameServer: { host: "127.0.0.1", port: 0 } });
   await endSite({ stateDir, ports });

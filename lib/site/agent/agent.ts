@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SpillwayError } from "../../errors";
 import { openImageStore } from "../../image";
+import type { ProcessHandle } from "../../process-identity";
 import { version } from "../../version";
 import type { SitePorts } from "../ports";
 import { DirectoryLock } from "./directory-lock";
@@ -90,6 +91,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await close();
     throw error;
   }
+}
+
+/** The process of the agent that works in a state directory; undefined when none does. */
+export function agentProcess(stateDir: string): Promise<ProcessHandle | undefined> {
+  return DirectoryLock.holder(stateDir);
 }
 
 function mustBeName(site: string): void {

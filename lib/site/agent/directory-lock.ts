@@ -52,6 +52,13 @@ export class DirectoryLock {
     }
   }
 
+  /** The process that holds a directory; undefined when nobody does. */
+  static async holder(directory: string): Promise<ProcessHandle | undefined> {
+    const highest = (await numbersIn(directory)).at(-1);
+    const present = highest === undefined ? undefined : await read(pathOf(directory, highest));
+    return present !== undefined && (await isSameProcess(present)) ? present : undefined;
+  }
+
   /** Idempotent. */
   async release(): Promise<void> {
     const present = await readFile(this.path, "utf8").catch(() => undefined);
@@ -66,7 +73,10 @@ function pathOf(directory: string, number: number): string {
 }
 
 async function numbersIn(directory: string): Promise<number[]> {
-  const names = await readdir(directory);
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
   return names
     .flatMap((name) => NAME.exec(name)?.[1] ?? [])
     .map(Number)

@@ -1,3 +1,3 @@
-export { startAgent, type AgentOptions, type RunningAgent } from "./agent";
+export { agentProcess, startAgent, type AgentOptions, type RunningAgent } from "./agent";
 export { endSite } from "./end-site";
 export type { ListenOptions, TlsFiles } from "./server";

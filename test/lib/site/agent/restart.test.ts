@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { PoolStatus } from "../../../../lib/site/api";
 import { startAgent } from "../../../../lib/site/agent";
 import { sleep } from "../../../../lib/wait";
-import { localPorts } from "../../../../providers/local";
+import { clearSite, localPorts } from "../../../../providers/local";
 import { startLoad } from "../../../support/load";
 import {
   type MadeImage,
@@ -148,6 +148,17 @@ test("a second agent in the same state directory is refused, and says who holds 
     new RegExp(`another agent works in this state directory: process ${site.pid()}`),
   );
   expect((await site.client.health()).site).toBe("cloud");
+});
+
+test("clearing a site ends its agent and all that runs there, and may be repeated", async () => {
+  const spec = await poolSpec(site, one);
+  await site.client.putPool("shop", spec);
+  await poolUntil(site, "shop", allUp(2));
+  await clearSite(site.stateDir);
+  expect(processesOf(site.stateDir)).toEqual([]);
+  await expect(fetch(`http://${site.address}:${spec.listen.port}/`)).rejects.toThrow();
+  await expect(fetch(`${site.endpoint}/v1/health`)).rejects.toThrow();
+  await clearSite(site.stateDir);
 });
 
 test("a state file that is damaged, or another site's, is refused and left as it is", async () => {
