@@ -1,4 +1,7 @@
 import type { Attributes, AnyAttribute } from "../schema";
+import { messageOf } from "../../../../lib/errors";
+import { checkValue } from "../runtime/validate";
+import { defaultOf } from "../values/defaults";
 import type { Provider } from "./provider";
 import type { Resource } from "./resource";
 
@@ -69,6 +72,7 @@ function checkAttributes(place: string, attributes: Attributes, mistakes: string
     const { kind, options } = attribute;
     if (!NAME.test(name)) mistakes.push(`${where}: names are lower-case with underscores`);
     if (!options.description) mistakes.push(`${where}: has no description`);
+    if (attribute.mode === "default") checkDefault(where, name, attribute, mistakes);
     if (insideSet && isWriteOnly(attribute)) mistakes.push(`${where}: write-only values cannot be in a set`);
     if (insideSet && kind.shape === "leaf" && kind.form === "dynamic") {
       mistakes.push(`${where}: dynamic values cannot be in a set`);
@@ -78,6 +82,15 @@ function checkAttributes(place: string, attributes: Attributes, mistakes: string
     } else if (kind.shape === "collection") {
       checkElement(where, kind.element, mistakes);
     }
+  }
+}
+
+function checkDefault(where: string, name: string, attribute: AnyAttribute, mistakes: string[]): void {
+  try {
+    const [problem] = checkValue(attribute, defaultOf(attribute, name), [], false);
+    if (problem) mistakes.push(`${where}: its default does not fit: ${problem.summary}`);
+  } catch (thrown) {
+    mistakes.push(`${where}: its default does not fit: ${messageOf(thrown)}`);
   }
 }
 
