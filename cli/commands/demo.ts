@@ -22,7 +22,7 @@ export async function run(options: DemoCommandOptions): Promise<number> {
   const stream = options.json ? process.stderr : process.stdout;
   const timeline = createTimeline({ stream, startedAt });
   try {
-    const { record, applies } = await runDemo({
+    const record = await runDemo({
       dir,
       imageBytes: options.imageMb * 1e6,
       seconds: options.seconds,
@@ -32,8 +32,8 @@ export async function run(options: DemoCommandOptions): Promise<number> {
     });
     const report = resolve(options.report);
     writeFileSync(report, renderReport(record));
-    stream.write(`\n${summary(record, applies)}\nreport: ${report}\n`);
-    if (options.json) process.stdout.write(`${JSON.stringify(asJson(record, applies))}\n`);
+    stream.write(`\n${summary(record)}\nreport: ${report}\n`);
+    if (options.json) process.stdout.write(`${JSON.stringify(asJson(record))}\n`);
     const { failed, sessionsAtTakeDown } = record.totals;
     return failed === 0 && sessionsAtTakeDown === 0 ? EXIT.ok : EXIT.failed;
   } finally {
@@ -42,18 +42,18 @@ export async function run(options: DemoCommandOptions): Promise<number> {
   }
 }
 
-function summary({ totals, phases }: RunRecord, applies: number): string {
+function summary({ totals, phases, applies }: RunRecord): string {
   const lasted = phases
     .map(({ name, startMs, endMs }) => `${name} ${formatDuration(endMs - startMs)}`)
     .join(", ");
   return [
     `${totals.requests} requests, ${totals.failed} failed, ${totals.sessionsAtTakeDown} users at the cloud when it was taken down`,
-    `image of ${formatBytes(totals.imageBytes)}, ${formatBytes(totals.imageBytesSent)} on the wire; ${applies} terraform applies`,
+    `image of ${formatBytes(totals.imageBytes)}, ${formatBytes(totals.imageBytesSent)} on the wire; ${applies.length} terraform applies`,
     lasted,
   ].join("\n");
 }
 
-function asJson({ totals, phases, decisions }: RunRecord, applies: number) {
+function asJson({ totals, phases, applies, decisions }: RunRecord) {
   const { requests, failed, retried, sessionsAtTakeDown, imageBytes, imageBytesSent } = totals;
   return {
     requests,
@@ -63,7 +63,7 @@ function asJson({ totals, phases, decisions }: RunRecord, applies: number) {
     imageBytes,
     imageBytesSent,
     phases,
-    applies,
+    applies: applies.length,
     decisions,
   };
 }

@@ -27,12 +27,6 @@ export interface DemoOptions {
   readonly signal: AbortSignal;
 }
 
-export interface DemoOutcome {
-  readonly record: RunRecord;
-  /** Terraform applies, the first (by hand) included. */
-  readonly applies: number;
-}
-
 const BURST = "shop";
 const SITES = ["onprem", "cloud"] as const;
 const MEMBER_RPS = 200;
@@ -55,7 +49,7 @@ const HURRIED_POLICY = {
  * the rest. Everything it starts it ends.
  * @throws SpillwayError, AbortedError
  */
-export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
+export async function runDemo(options: DemoOptions): Promise<RunRecord> {
   const { dir, timeline, startedAt, signal } = options;
   const tool = await findTerraform();
   const curve = demandCurve(readShippedTrace(), {
@@ -82,7 +76,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
     const { parametersFile } = layOutProject(dir, BURST);
     await synthesise(dir);
     const { manifest, directories } = loadManifest(dir);
-    await applyByHand({
+    const firstApply = await applyByHand({
       tool,
       stackDir: directories.stack,
       parametersFile,
@@ -142,10 +136,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
       contexts: watch.contexts,
       siteEvents: watch.events,
       hookEvents: hook.events,
+      applies: [firstApply],
       imageBytes: statSync(imagePath).size,
       imageBytesSent,
     });
-    return { record, applies: 1 + hook.events.filter((event) => event.kind === "applying").length };
+    return record;
   } finally {
     timeline.end();
     await hook?.stop();
