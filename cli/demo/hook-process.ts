@@ -16,10 +16,14 @@ export interface HookProcess {
 }
 
 export function startHook(dir: string, onEvent: (event: HookEvent) => void): HookProcess {
-  const child = spawn(process.execPath, [join(PACKAGE_ROOT, "dist", "cli", "main.js"), "run", "--dir", dir, "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    [join(PACKAGE_ROOT, "dist", "cli", "main.js"), "run", "--dir", dir, "--json"],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    },
+  );
   const events: HookEvent[] = [];
   let complaint = "";
   let running = true;
