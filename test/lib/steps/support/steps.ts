@@ -24,7 +24,7 @@ export function listener(): Listener {
 export function directoryOf(...sites: TestSite[]): SiteDirectory {
   return new SiteDirectory(
     Object.fromEntries(sites.map(({ site, endpoint, tokenFile }) => [site, { endpoint, tokenFile }])),
-    { retryBudgetMs: 1_000 },
+    { retryBudgetMs: 10_000 },
   );
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { request } from "node:http";
-import { makeImage } from "../../../support/site";
+import { allUp, makeImage, poolUntil } from "../../../support/site";
 import { BURST, burst, QUIET, variable } from "./support/burst";
 import { startLab, story, Workspace, type Lab } from "./support/lab";
 
@@ -129,7 +129,7 @@ test("a pool that was marked for a new try is launched anew by the next apply", 
 }, 60_000);
 
 test("a pool and a gate that are replaced in place keep what runs: the old take-down leaves the new ones alone", async () => {
-  const before = await lab.cloud.client.pool("shop");
+  const before = await poolUntil(lab.cloud, "shop", allUp(1));
   await work.apply(BURST, "-replace=spillway_pool.cloud[0]", "-replace=spillway_gate.cloud[0]");
   const after = await lab.cloud.client.pool("shop");
   expect(after?.members.map(({ id }) => id)).toEqual(before?.members.map(({ id }) => id));
