@@ -6,7 +6,7 @@ import type { EventLog } from "./event-log";
 import { Mutex } from "./mutex";
 import { AgentError, isRefusal } from "./problems";
 import { Reviver } from "./reviver";
-import type { AgentState } from "./state";
+import type { AgentState, NameRecord } from "./state";
 
 const LOOK_MS = 2_000;
 
@@ -54,7 +54,11 @@ export class NameRecords {
       if (before) mustOwn(name, before.spec.owner, spec.owner);
       this.state.records[name] = { name, spec };
       await this.context.save();
-      const status = await this.asked(() => server.put(name, spec));
+      const status = await this.asked(() => server.put(name, spec)).catch(async (error: unknown) => {
+        // Silence may have been a yes, and is asked about again; a refusal is none.
+        if (isRefusal(error)) await this.takeBack(name, before);
+        throw error;
+      });
       if (!sameSpec(before?.spec, spec)) {
         this.context.events.add("record-changed", name, answersOf(spec));
       }
@@ -134,6 +138,12 @@ export class NameRecords {
       }
       for (const name of held.keys()) if (!this.state.records[name]) await server.remove(name);
     });
+  }
+
+  private async takeBack(name: string, before: NameRecord | undefined): Promise<void> {
+    if (before) this.state.records[name] = before;
+    else delete this.state.records[name];
+    await this.context.save();
   }
 
   private mustHaveServer(name: string, status: number): NameServer {

@@ -45,7 +45,9 @@ export async function readBody(request: IncomingMessage, route: Route, announced
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Not destroyed when it is left early: the refusal goes over the same connection.
+    const reading = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    for await (const chunk of reading) {
       bytes += chunk.length;
       if (bytes > max) throw tooLarge(route, bytes, max);
       chunks.push(chunk);

@@ -12,9 +12,6 @@ import type { TokenCheck } from "./token";
 const SMALL_REQUEST_MS = 15_000;
 /** The longest a request may take to arrive: a large index over a slow link. */
 const REQUEST_MS = 30 * 60_000;
-/** A body that brings nothing for so long is given up. */
-const SILENCE_MS = 60_000;
-
 export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
@@ -33,6 +30,8 @@ export interface ServerOptions {
   readonly token: TokenCheck;
   readonly router: Router;
   readonly log: (line: string) => void;
+  /** A body that brings nothing for so long is given up. @default 60000 */
+  readonly silenceMs?: number;
 }
 
 /** The agent's HTTP server. */
@@ -57,7 +56,6 @@ export class AgentServer {
     const server = tls
       ? https.createServer({ ...settings, ...readTls(tls), minVersion: "TLSv1.2" })
       : http.createServer(settings);
-    server.timeout = SILENCE_MS;
     const self = new AgentServer(options, server);
     server.on("request", (request, response) => void self.serve(request, response));
     server.on("checkContinue", (request, response) => void self.serve(request, response));
@@ -108,7 +106,13 @@ export class AgentServer {
     return this.bodies.hold(announced, async () => {
       if (request.headers.expect !== undefined) response.writeContinue();
       const slow = announced > 64 * 1024 ? undefined : setTimeout(() => request.destroy(), SMALL_REQUEST_MS);
-      const body = await readBody(request, route, announced).finally(() => clearTimeout(slow));
+      // Only while the body comes: verifying a large image answers nothing for minutes.
+      const { socket } = request;
+      socket.setTimeout(this.options.silenceMs ?? 60_000);
+      const body = await readBody(request, route, announced).finally(() => {
+        clearTimeout(slow);
+        socket.setTimeout(0);
+      });
       const json = route.takes === "json" ? parseJson(body, route) : undefined;
       return route.handle({ path, query: url.searchParams, json, bytes: body });
     });

@@ -354,3 +354,27 @@ test("a change of the claim alone changes nothing else", async () => {
   expect(after.spec.claim).toBe("second");
   expect(after.members).toEqual(before?.members);
 });
+
+test("many who change a pool at once leave it as one of them asked, with nothing over", async () => {
+  const spec = await poolSpec(site, one);
+  await site.client.putPool("shop", spec);
+  const changes = Array.from({ length: 40 }, async (_, n) => {
+    await sleep(n * 10);
+    if (n % 5 === 4) return site.client.deletePool("shop", "test");
+    if (n % 5 === 3) return site.client.retryPool("shop");
+    return site.client.putPool("shop", {
+      ...spec,
+      members: 1 + (n % 4),
+      image: n % 2 ? one.digest : two.digest,
+    });
+  });
+  await Promise.all(changes);
+  await site.client.putPool("shop", { ...spec, members: 2 });
+  const status = await poolUntil(
+    site,
+    "shop",
+    (now) => allUp(2)(now) && now!.members.every(({ image }) => image === one.digest),
+  );
+  expect(processesOf(site.stateDir)).toHaveLength(2);
+  expect(status?.members).toHaveLength(2);
+});

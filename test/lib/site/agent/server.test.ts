@@ -6,6 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ApiProblem } from "../../../../lib/site/api";
 import { type AgentOptions, startAgent } from "../../../../lib/site/agent";
+import { Router, type Route } from "../../../../lib/site/agent/router";
+import { AgentServer } from "../../../../lib/site/agent/server";
+import { TokenCheck } from "../../../../lib/site/agent/token";
+import { sleep } from "../../../../lib/wait";
 import { SiteClient } from "../../../../lib/site/client";
 import { clearSite, localPorts } from "../../../../providers/local";
 import { type TestSite, startSite } from "../../../support/site";
@@ -211,6 +215,61 @@ describe("what is asked for wrongly", () => {
       Array.from({ length: 40 }, (_, id) => ask("PUT", `/v1/images/${digest}/segments/${id}`, { body })),
     );
     expect(new Set(answers.map(({ status }) => Math.floor(status / 100)))).toEqual(new Set([4]));
+  });
+});
+
+describe("patience", () => {
+  async function serverOf(handle: () => Promise<void>) {
+    const route: Route = {
+      method: "PUT",
+      path: "/v1/slow",
+      takes: { maxBytes: 1_000_000 },
+      handle: () => handle().then(() => ({ status: 200, body: {} })),
+    };
+    return AgentServer.listen({
+      listen: { host: "127.0.0.1", port: 0 },
+      token: new TokenCheck("t".repeat(32)),
+      router: new Router([route]),
+      log: () => undefined,
+      silenceMs: 200,
+    });
+  }
+
+  function put(endpoint: string, bytes: number) {
+    return http.request(`${endpoint}/v1/slow`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${"t".repeat(32)}`, "content-length": bytes },
+    });
+  }
+
+  test("work that answers nothing for long is waited for", async () => {
+    const server = await serverOf(() => sleep(700));
+    const status = await new Promise((resolve) => {
+      const request = put(server.endpoint, 3);
+      request.once("response", (response) => resolve(response.statusCode));
+      request.once("error", resolve);
+      request.end("abc");
+    });
+    expect(status).toBe(200);
+    await server.close();
+  });
+
+  test("a body that stops coming is given up, and takes no place from others", async () => {
+    const server = await serverOf(async () => undefined);
+    const stuck = Array.from({ length: 20 }, () => {
+      const request = put(server.endpoint, 100_000);
+      request.write("only the beginning");
+      return new Promise((resolve) => request.once("error", resolve).once("response", resolve));
+    });
+    const status = await new Promise((resolve) => {
+      const request = put(server.endpoint, 3);
+      request.once("response", (response) => resolve(response.statusCode));
+      request.once("error", resolve);
+      request.end("abc");
+    });
+    expect(status).toBe(200);
+    await Promise.all(stuck);
+    await server.close();
   });
 });
 
