@@ -154,11 +154,13 @@ export class HelperProcess {
       args: ["--max-semi-space-size=8", builtFile(entry), "--state-dir", stateDir, ...args],
       logFile: this.files.log,
     });
-    const deadline = Date.now() + START_DEADLINE_MS;
+    let deadline = Date.now() + START_DEADLINE_MS;
+    let goneAt: number | undefined;
     while (Date.now() < deadline) {
       const running = await this.findRunning(0);
       if (running !== undefined) return running;
-      if (!(await isSameProcess(handle))) break;
+      // It also ends when it finds another one at work, which then tells of itself within seconds.
+      if (!(await isSameProcess(handle))) deadline = Math.min(deadline, (goneAt ??= Date.now()) + 3_000);
       await sleep(20);
     }
     await endProcess(handle, 0);

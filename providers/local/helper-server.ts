@@ -68,7 +68,8 @@ export async function serveHelper(options: HelperServerOptions): Promise<void> {
   setInterval(() => {
     if (!existsSync(options.stateDir)) process.exit(0);
     const owner = readStateFile<HelperIdentity>(files.identity);
-    if (owner !== undefined && owner.process.pid !== process.pid) process.exit(0);
+    if (owner === undefined) writeStateFile(files.identity, identity);
+    else if (owner.process.pid !== process.pid) process.exit(0);
   }, 2_000).unref();
 }
 

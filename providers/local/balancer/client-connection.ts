@@ -24,8 +24,15 @@ export class ClientConnection implements KeptConnection {
   idleSince = performance.now();
 
   constructor(readonly socket: Socket) {
-    this.remoteAddress = socket.remoteAddress ?? "unknown";
+    // An IPv4 client of an IPv6 listener.
+    this.remoteAddress = (socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
     this.cohortKey = `${this.remoteAddress}:${socket.remotePort ?? 0}`;
+  }
+
+  /** The address it came to, as a `Host` header has it. */
+  get localHost(): string {
+    const { localAddress = "localhost", localPort } = this.socket;
+    return `${localAddress.includes(":") ? `[${localAddress}]` : localAddress}:${localPort ?? 80}`;
   }
 
   get busy(): boolean {

@@ -1,10 +1,10 @@
 import { ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { bindCookie, expireCookie, newUser, parseAffinity, type Affinity } from "./affinity";
 import type { ClientConnection } from "./client-connection";
-import { answerHeaders, requestHead, type RequestHead } from "./headers";
+import { answerHeaders } from "./headers";
 import type { Member } from "./member";
 import { freshConnections, isConnectFailure } from "./member-agent";
 import type { Pool } from "./pool";
+import { Visit } from "./visit";
 import type { Waiter } from "./wait-queue";
 
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
@@ -16,9 +16,7 @@ const MAX_RESENDS = 2;
 export class Exchange implements Waiter<Member> {
   wants: Member | undefined;
   avoid: Set<Member> | undefined;
-  private readonly head: RequestHead;
-  private readonly affinity: Affinity | undefined;
-  private readonly started = performance.now();
+  private readonly visit: Visit;
   private member: Member | undefined;
   private upstream: ClientRequest | undefined;
   private setCookie: string | undefined;
@@ -40,23 +38,18 @@ export class Exchange implements Waiter<Member> {
     /** The listener that it came by closes: its connections leave. */
     private readonly isLeaving: () => boolean,
   ) {
-    this.head = requestHead(
-      request.method ?? "GET",
-      request.rawHeaders,
-      connection.remoteAddress,
-      pool.affinity ? pool.cookie : undefined,
-    );
-    if (this.head.affinityCookie !== undefined) this.affinity = parseAffinity(this.head.affinityCookie);
+    this.visit = new Visit(pool, connection, request);
   }
 
   start(): void {
-    this.arrive();
+    const { visit } = this;
+    this.connection.exchanges.add(this);
+    visit.begin();
     this.response.once("close", () => this.closed());
-    if (this.head.refusal !== undefined) return this.refuseWith(400, this.head.refusal);
-    const bound = this.affinity && this.pool.memberByKey(this.affinity.memberKey);
-    this.wants = bound?.up ? bound : undefined;
+    if (visit.head.refusal !== undefined) return this.refuseWith(400, visit.head.refusal);
+    this.wants = visit.boundMember();
     // A prober wants to know how it is now; it does not wait in the users' queue for a member to come up.
-    if (this.head.isProbe && !this.pool.hasMemberUp()) return this.unavailable();
+    if (visit.isProbe && !this.pool.hasMemberUp()) return this.unavailable();
     this.dispatch();
   }
 
@@ -72,19 +65,9 @@ export class Exchange implements Waiter<Member> {
 
   /** Nothing moved on the client's connection for long: is it the client that does not read, or does not send on? */
   isStalledByClient(): boolean {
-    const uploading = this.head.hasBody && !this.request.complete && this.request.readableFlowing === true;
+    const uploading =
+      this.visit.head.hasBody && !this.request.complete && this.request.readableFlowing === true;
     return uploading || this.response.writableLength > 0;
-  }
-
-  private arrive(): void {
-    this.connection.exchanges.add(this);
-    if (this.head.isProbe) return;
-    const { pool, connection, affinity } = this;
-    if (!connection.counted && affinity !== undefined) connection.cohortKey = affinity.user;
-    pool.inFlight += 1;
-    pool.requestsTotal += 1;
-    pool.window.arrived();
-    pool.sessions.arrived(connection, affinity?.user, affinity && pool.memberByKey(affinity.memberKey));
   }
 
   private dispatch(lostOn?: Member): void {
@@ -102,7 +85,7 @@ export class Exchange implements Waiter<Member> {
 
   private send(member: Member, fresh: boolean): void {
     this.member = member;
-    this.bind(member);
+    this.setCookie = this.visit.bind(member);
     let upstream: ClientRequest;
     try {
       upstream = new ClientRequest({
@@ -111,7 +94,7 @@ export class Exchange implements Waiter<Member> {
         agent: fresh ? freshConnections : member.agent,
         method: this.request.method,
         path: this.request.url,
-        headers: this.head.headers as unknown as NodeJS.Dict<string>,
+        headers: this.visit.head.headers as unknown as NodeJS.Dict<string>,
         setHost: false,
       } as ConstructorParameters<typeof ClientRequest>[0]);
     } catch {
@@ -121,6 +104,8 @@ export class Exchange implements Waiter<Member> {
     this.upstream = upstream;
     upstream.on("response", (answer: IncomingMessage) => this.answered(member, answer));
     upstream.on("error", (error: Error) => this.failed(member, upstream, error));
+    // Neither answer nor error: it answered with an upgrade that nobody asked for.
+    upstream.on("close", () => this.failed(member, upstream, new Error("it closed without an answer")));
     upstream.on("timeout", () =>
       upstream.destroy(Object.assign(new Error("no answer in time"), { code: "ESLOW" })),
     );
@@ -130,7 +115,7 @@ export class Exchange implements Waiter<Member> {
         this.response.writeContinue();
       });
     }
-    if (!this.head.hasBody) upstream.end();
+    if (!this.visit.head.hasBody) upstream.end();
     else
       upstream.once("socket", (socket) => {
         // The body must stay unread until the member has accepted, or it could not go to another.
@@ -155,18 +140,6 @@ export class Exchange implements Waiter<Member> {
       this.bodyStarted = true;
       if (!upstream.destroyed) upstream.end();
     });
-  }
-
-  private bind(member: Member): void {
-    const { pool, affinity } = this;
-    this.setCookie = undefined;
-    if (!pool.affinity || this.head.isProbe || affinity?.memberKey === member.key) return;
-    // A draining member takes no new user: this one is only served, because nobody else is up.
-    if (member.draining || pool.everybodyLeaves) return;
-    const known = this.connection.user;
-    const user = affinity?.user ?? (known !== undefined && !known.confirmed ? known.id : newUser());
-    pool.sessions.bind(this.connection, user, member);
-    this.setCookie = bindCookie(pool.cookie, { memberKey: member.key, user });
   }
 
   private answered(member: Member, answer: IncomingMessage): void {
@@ -205,15 +178,13 @@ export class Exchange implements Waiter<Member> {
 
   /** Tells a user who is to be moved so, with the answer: nothing is lost that way. */
   private farewell(headers: string[]): void {
-    const { pool, connection, head } = this;
     if (this.isLeaving()) this.response.shouldKeepAlive = false;
-    if (head.isProbe || !pool.mustLeave(connection)) return;
+    if (!this.visit.mustLeave()) return;
     this.response.shouldKeepAlive = false;
-    if (!pool.everybodyLeaves) return;
+    if (!this.pool.everybodyLeaves) return;
     this.setCookie = undefined;
-    if (head.affinityCookie === undefined) return;
-    headers.push("Set-Cookie", expireCookie(pool.cookie));
-    pool.sessions.forget(connection);
+    const freed = this.visit.release();
+    if (freed !== undefined) headers.push("Set-Cookie", freed);
   }
 
   private complete(): void {
@@ -221,7 +192,7 @@ export class Exchange implements Waiter<Member> {
     this.over = true;
     const { upstream, request } = this;
     // Answered before all of the body was read: the rest goes nowhere, and the member's connection cannot be used again.
-    if (this.head.hasBody && !request.complete) {
+    if (this.visit.head.hasBody && !request.complete) {
       upstream?.destroy();
       request.removeAllListeners("data");
       request.resume();
@@ -234,13 +205,14 @@ export class Exchange implements Waiter<Member> {
   private broken(member: Member): void {
     this.over = true;
     member.monitor.suspect("it closed the connection in the middle of an answer");
-    if (!this.head.isProbe) this.pool.failedTotal += 1;
+    this.visit.failed();
     this.vacate();
     this.response.destroy();
   }
 
   private failed(member: Member, upstream: ClientRequest, error: Error): void {
     if (this.over || this.upstream !== upstream || this.headSent) return;
+    this.upstream = undefined;
     const slow = (error as NodeJS.ErrnoException).code === "ESLOW";
     const refused = isConnectFailure(error);
     if (!slow && (refused || !upstream.reusedSocket)) member.monitor.suspect(error.message);
@@ -253,7 +225,7 @@ export class Exchange implements Waiter<Member> {
       if (this.wants === member) this.wants = undefined;
       return this.dispatch();
     }
-    const resend = !this.head.hasBody && IDEMPOTENT.has(this.request.method ?? "");
+    const resend = !this.visit.head.hasBody && IDEMPOTENT.has(this.request.method ?? "");
     if (resend && this.resends < MAX_RESENDS) {
       this.resends += 1;
       return this.dispatch(member);
@@ -269,10 +241,10 @@ export class Exchange implements Waiter<Member> {
   private refuseWith(status: number, text: string, isFailure = false): void {
     this.over = true;
     const { response, request } = this;
-    if (isFailure && !this.head.isProbe) this.pool.failedTotal += 1;
+    if (isFailure) this.visit.failed();
     if (response.headersSent || response.destroyed) return void response.destroy();
     // After a doubtful request nothing more of that connection can be trusted.
-    if (status === 400 || (this.head.hasBody && !request.complete)) response.shouldKeepAlive = false;
+    if (status === 400 || (this.visit.head.hasBody && !request.complete)) response.shouldKeepAlive = false;
     const headers = ["Content-Type", "text/plain", "Content-Length", String(text.length + 1)];
     if (status === 503) headers.push("Retry-After", "1");
     this.farewell(headers);
@@ -298,9 +270,7 @@ export class Exchange implements Waiter<Member> {
       this.vacate();
     }
     connection.idleSince = performance.now();
-    if (this.head.isProbe) return;
-    pool.inFlight -= 1;
-    pool.sessions.answered();
-    if (response.writableFinished) pool.window.answered(performance.now() - this.started);
+    this.visit.end();
+    if (response.writableFinished) this.visit.answered();
   }
 }

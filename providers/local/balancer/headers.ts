@@ -47,7 +47,7 @@ const WITHOUT_LENGTH = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 export function requestHead(
   method: string,
   raw: readonly string[],
-  remoteAddress: string,
+  client: { readonly remoteAddress: string; readonly localHost: string },
   cookie: string | undefined,
 ): RequestHead {
   const headers: string[] = [];
@@ -72,7 +72,7 @@ export function requestHead(
         continue;
       case "content-length":
         length = value;
-        break;
+        continue;
       case "host":
         hosts += 1;
         break;
@@ -98,10 +98,14 @@ export function requestHead(
     }
     headers.push(raw[index], value);
   }
-  headers.push("X-Forwarded-For", forwardedFor + remoteAddress);
+  // Only HTTP/1.0 clients may leave it out; the member is asked in HTTP/1.1.
+  if (hosts === 0) headers.push("Host", client.localHost);
+  headers.push("X-Forwarded-For", forwardedFor + client.remoteAddress);
   if (!forwardedProto) headers.push("X-Forwarded-Proto", "http");
+  // One framing at most, and the one that the parser went by.
   if (chunked) headers.push("Transfer-Encoding", "chunked");
-  else if (length === undefined && !WITHOUT_LENGTH.has(method)) headers.push("Content-Length", "0");
+  else if (length !== undefined) headers.push("Content-Length", length);
+  else if (!WITHOUT_LENGTH.has(method)) headers.push("Content-Length", "0");
   return {
     headers: named === undefined ? headers : withoutNamed(headers, named),
     hasBody: chunked || (length !== undefined && length !== "0"),

@@ -14,6 +14,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** A client that neither sends the body it owes nor reads its answer for so long is cut off. */
 const STALL_MS = 60_000;
 const SWEEP_MS = 100;
+/** A new connection gets so long to send its first request before it counts as idle. */
+const NEWCOMER_MS = 1_000;
 
 interface ClientSocket extends Socket {
   clientConnection?: ClientConnection;
@@ -42,6 +44,8 @@ export class HttpFront implements Front {
       insecureHTTPParser: false,
     });
     this.server.timeout = STALL_MS;
+    // A header beyond a limit would be dropped in silence, and it could be the one that frames the body.
+    this.server.maxHeadersCount = 0;
     this.server.on("connection", (socket: ClientSocket) => this.connected(socket));
     this.server.on("request", (request, response) => this.serve(request, response, false));
     this.server.on("checkContinue", (request, response) => this.serve(request, response, true));
@@ -108,12 +112,16 @@ export class HttpFront implements Front {
 
   /** Closes idle connections of users who are to be moved. A request that crosses the close on the wire is lost to its client. */
   private sweep(): void {
-    if (this.pool.order.spec.share <= 0) return;
-    const oldest = performance.now() - this.pool.order.spec.idleCloseMs;
+    const { order } = this.pool;
+    if (order.spec.share <= 0) return;
+    const now = performance.now();
     for (const connection of this.connections) {
-      if (!connection.busy && connection.idleSince <= oldest && this.pool.mustLeave(connection)) {
-        connection.socket.destroySoon();
-      }
+      // Who has just come is about to ask.
+      const idleMs = connection.counted
+        ? order.spec.idleCloseMs
+        : Math.max(order.spec.idleCloseMs, NEWCOMER_MS);
+      if (connection.busy || now - connection.idleSince < idleMs) continue;
+      if (this.pool.mustLeave(connection)) connection.socket.destroySoon();
     }
   }
 }

@@ -123,7 +123,7 @@ export class Pools {
       await front.open();
       entry.front = front;
     } catch (error) {
-      this.log(`pool ${entry.pool.spec.name}: ${messageOf(error)}`);
+      if (entry.reopen === undefined) this.log(`pool ${entry.pool.spec.name}: ${messageOf(error)}`);
       entry.reopen = setTimeout(() => void this.inTurn(() => this.reopenLater(entry)), REOPEN_MS);
     }
   }

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { bindCookie, newUser, parseAffinity, type Affinity } from "./affinity";
 import type { ClientConnection, Served } from "./client-connection";
-import { requestHead, type RequestHead } from "./headers";
 import type { Member } from "./member";
 import { connectMember, isConnectFailure } from "./member-agent";
 import type { Pool } from "./pool";
+import { Visit } from "./visit";
 import type { Waiter } from "./wait-queue";
 
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -18,10 +17,8 @@ export class Tunnel implements Waiter<Member>, Served {
   wants: Member | undefined;
   avoid: Set<Member> | undefined;
   private readonly client: Socket;
-  private readonly head: RequestHead;
-  private readonly affinity: Affinity | undefined;
+  private readonly visit: Visit;
   private readonly upgrades: boolean;
-  private readonly started = performance.now();
   private member: Member | undefined;
   private upstream: Socket | undefined;
   private setCookie: string | undefined;
@@ -36,26 +33,19 @@ export class Tunnel implements Waiter<Member>, Served {
     private readonly early: Buffer,
   ) {
     this.client = connection.socket;
-    const cookie = pool.affinity ? pool.cookie : undefined;
-    this.head = requestHead(request.method ?? "GET", request.rawHeaders, connection.remoteAddress, cookie);
-    if (this.head.affinityCookie !== undefined) this.affinity = parseAffinity(this.head.affinityCookie);
+    this.visit = new Visit(pool, connection, request);
     this.upgrades = !/\bh2c\b/i.test(request.headers.upgrade ?? "");
   }
 
   start(): void {
-    const { pool, client, connection, affinity } = this;
-    connection.exchanges.add(this);
+    const { client, visit } = this;
+    this.connection.exchanges.add(this);
     // A tunnel may be silent for hours; only its ends know when it is over.
     client.setTimeout(0);
     client.on("error", () => client.destroy());
-    if (!this.head.isProbe) {
-      pool.inFlight += 1;
-      pool.requestsTotal += 1;
-      pool.window.arrived();
-      pool.sessions.arrived(connection, affinity?.user, affinity && pool.memberByKey(affinity.memberKey));
-    }
-    const bound = affinity && pool.memberByKey(affinity.memberKey);
-    this.wants = bound?.up ? bound : undefined;
+    visit.begin();
+    if (visit.head.refusal !== undefined) return this.refuseWith("400 Bad Request", visit.head.refusal);
+    this.wants = visit.boundMember();
     this.dispatch();
   }
 
@@ -82,9 +72,7 @@ export class Tunnel implements Waiter<Member>, Served {
     this.upstream?.destroy();
     this.vacate();
     connection.idleSince = performance.now();
-    if (this.head.isProbe) return;
-    pool.inFlight -= 1;
-    pool.sessions.answered();
+    this.visit.end();
   }
 
   private dispatch(): void {
@@ -95,7 +83,7 @@ export class Tunnel implements Waiter<Member>, Served {
 
   private connect(member: Member): void {
     this.member = member;
-    this.bind(member);
+    this.setCookie = this.visit.bind(member);
     const upstream = connectMember({
       host: member.spec.address,
       port: member.spec.port,
@@ -143,7 +131,7 @@ export class Tunnel implements Waiter<Member>, Served {
   }
 
   private requestHeadText(): string {
-    const { headers } = this.head;
+    const { headers } = this.visit.head;
     let text = `${this.request.method} ${this.request.url} HTTP/1.1\r\n`;
     for (let index = 0; index < headers.length; index += 2)
       text += `${headers[index]}: ${headers[index + 1]}\r\n`;
@@ -164,7 +152,7 @@ export class Tunnel implements Waiter<Member>, Served {
       return undefined;
     }
     this.answer = undefined;
-    if (!this.head.isProbe) this.pool.window.answered(performance.now() - this.started);
+    this.visit.answered();
     let head = answer.toString("latin1", 0, end);
     if (!/^HTTP\/1\.1 101 /.test(head)) {
       // Not upgraded: one answer, then the connection ends; nothing more of the client's may reach the member unread.
@@ -175,19 +163,9 @@ export class Tunnel implements Waiter<Member>, Served {
     return Buffer.concat([Buffer.from(head, "latin1"), answer.subarray(end)]);
   }
 
-  private bind(member: Member): void {
-    const { pool, affinity } = this;
-    this.setCookie = undefined;
-    if (!pool.affinity || this.head.isProbe || affinity?.memberKey === member.key) return;
-    if (member.draining || pool.everybodyLeaves) return;
-    const user = affinity?.user ?? newUser();
-    pool.sessions.bind(this.connection, user, member);
-    this.setCookie = bindCookie(pool.cookie, { memberKey: member.key, user });
-  }
-
   private refuseWith(status: string, text: string): void {
     this.over = true;
-    if (!this.head.isProbe) this.pool.failedTotal += 1;
+    this.visit.failed();
     this.upstream?.destroy();
     this.vacate();
     this.client.end(

@@ -20,14 +20,14 @@ class NameServerProcess {
   }
 
   /** Listens where it listened before it was killed; as long as that is taken, it is tried again. */
-  async restore(): Promise<void> {
+  async restore(again = false): Promise<void> {
     const last = this.records.listening;
     if (last === undefined || this.endpoint !== undefined) return;
     try {
       this.endpoint = await Endpoint.open(last.address, last.port, this.responder);
     } catch (error) {
-      log(messageOf(error));
-      setTimeout(() => void this.restore(), REOPEN_MS);
+      if (!again) log(messageOf(error));
+      setTimeout(() => void this.restore(true), REOPEN_MS);
     }
   }
 

@@ -65,7 +65,7 @@ function serve(id: string, request: IncomingMessage, response: ServerResponse): 
   };
   switch (url.pathname) {
     case "/id":
-      return void setTimeout(() => json({ id }), number("ms"));
+      return void setTimeout(() => json({ id }), number("ms")).unref();
     case "/headers":
       return json({ id, method: request.method, raw: request.rawHeaders });
     case "/digest": {
