@@ -1,4 +1,4 @@
-import { chmod, readFile, rename, utimes } from "node:fs/promises";
+import { chmod, readFile, rename, stat, utimes } from "node:fs/promises";
 import { FormatError } from "./errors";
 import { fillIn } from "./fill-in";
 import type { HeldImages } from "./held-images";
@@ -27,6 +27,12 @@ export class Arrivals {
 
   get(digest: string): Partial | undefined {
     return this.partials.get(digest);
+  }
+
+  /** When something of the image last arrived, milliseconds since 1970; undefined if nothing did. */
+  async changedAt(digest: string): Promise<number | undefined> {
+    if (!this.partials.has(digest)) return undefined;
+    return (await stat(this.files.of(digest).journal).catch(() => undefined))?.mtimeMs;
   }
 
   /** Goes on with images that were offered before; one whose index cannot be read is dropped, and may be offered again. */

@@ -10,6 +10,12 @@ export interface ImageStoreOptions {
   readonly site: string;
   /** Names of the pools that use an image; one in use is not deleted. @default nobody */
   readonly usedBy?: (digest: string) => readonly string[];
+  /**
+   * An estimate given within so long before the image changed is given again: a cut-off sender's last segments come in after the next
+   * plan was made.
+   * @default 15000
+   */
+  readonly estimateHoldMs?: number;
   /** The rate told while none was measured, bits per second. @default 100000000 */
   readonly assumedRateBps?: number;
 }

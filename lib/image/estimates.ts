@@ -5,11 +5,25 @@ import type { LinkMeasurement } from "./link-meter";
 
 /** A plan that was saved may be applied so long after it was made. */
 const PIN_MS = 24 * 60 * 60_000;
+/** A sender that was cut off lets go of the link within so long: what arrives until then is still the old transfer's. */
+const HOLD_MS = 15_000;
+/**
+ * A plan that was overtaken by such late arrivals may be applied so long after it was made; then the next plan tells anew. An image that is
+ * there whole meanwhile is told sooner.
+ */
+const OVERTAKEN_MS = { arriving: 10 * 60_000, complete: 2 * 60_000 };
 
 interface Pin {
-  readonly at: number;
-  readonly ownBytes: number;
+  readonly madeAt: number;
+  readonly askedAt: number;
   readonly estimate: TransferEstimate;
+}
+
+/** What is known of the image now. */
+export interface ImageNow {
+  /** When it last changed at the site, milliseconds since 1970; 0 if nothing of it is here. */
+  readonly changedAt: number;
+  readonly complete: boolean;
 }
 
 /** What sending so much would take at that rate. */
@@ -31,36 +45,43 @@ export function estimateOf(
 }
 
 /**
- * Gives the same estimate again while nothing of the image itself has arrived or gone, for up to a day: Terraform plans twice in one
- * apply and fails if the two differ, and meanwhile other images may arrive and the link be measured anew. The pin is on disk, since
- * the agent may be started again in between.
+ * Gives the same estimate again while the image stands still, for up to a day: Terraform plans twice in one apply and fails if the two
+ * differ, and meanwhile other images may arrive, the link be measured anew, and the last segments of a transfer that was cut off
+ * come in. The pin is on disk, since the agent may be started again in between.
  */
 export class EstimatePins {
-  constructor(private readonly fileOf: (digest: string) => string) {}
+  constructor(
+    private readonly fileOf: (digest: string) => string,
+    private readonly holdMs = HOLD_MS,
+  ) {}
 
-  async get(digest: string, ownBytes: number, now = Date.now()): Promise<TransferEstimate | undefined> {
+  async get(digest: string, image: ImageNow, now = Date.now()): Promise<TransferEstimate | undefined> {
+    let pin: Pin;
     try {
-      const pin = JSON.parse(await readFile(this.fileOf(digest), "utf8")) as Pin;
-      const isAge = now - pin.at >= 0 && now - pin.at < PIN_MS;
-      return isAge && pin.ownBytes === ownBytes ? pin.estimate : undefined;
+      pin = JSON.parse(await readFile(this.fileOf(digest), "utf8")) as Pin;
     } catch {
       return undefined;
     }
+    const ageMs = now - pin.askedAt;
+    const overtaken = image.changedAt > pin.madeAt;
+    const validMs = !overtaken ? PIN_MS : image.complete ? OVERTAKEN_MS.complete : OVERTAKEN_MS.arriving;
+    if (ageMs < 0 || ageMs >= validMs || image.changedAt > pin.askedAt + this.holdMs) return undefined;
+    if (!image.complete) await this.write(digest, { ...pin, askedAt: now });
+    return pin.estimate;
+  }
+
+  async put(digest: string, estimate: TransferEstimate, now = Date.now()): Promise<void> {
+    await this.write(digest, { madeAt: now, askedAt: now, estimate });
   }
 
   /** A pin that cannot be written (a full disk) is done without. */
-  async put(digest: string, ownBytes: number, estimate: TransferEstimate, now = Date.now()): Promise<void> {
+  private async write(digest: string, pin: Pin): Promise<void> {
     const file = this.fileOf(digest);
-    const pin: Pin = { at: now, ownBytes, estimate };
     try {
       await writeFile(`${file}.new`, JSON.stringify(pin));
       await rename(`${file}.new`, file);
     } catch {
       await rm(`${file}.new`, { force: true }).catch(() => undefined);
     }
-  }
-
-  async drop(digest: string): Promise<void> {
-    await rm(this.fileOf(digest), { force: true });
   }
 }

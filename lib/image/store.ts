@@ -47,7 +47,7 @@ class DirectoryStore implements ImageStore {
     this.files = new StoreFiles(options.directory);
     this.held = new HeldImages(this.files);
     this.arrivals = new Arrivals(this.files, this.held);
-    this.pins = new EstimatePins((digest) => this.files.of(digest).estimate);
+    this.pins = new EstimatePins((digest) => this.files.of(digest).estimate, options.estimateHoldMs);
   }
 
   async open(): Promise<void> {
@@ -78,17 +78,21 @@ class DirectoryStore implements ImageStore {
     return this.locks.run(digest, async () => {
       const rate = this.linkRate();
       const measured = this.measured();
-      if (this.completeStatus(digest)) return estimateOf(index.sizeBytes, 0, rate, measured);
+      const complete = this.completeStatus(digest);
+      const changedAt = complete ? complete.completedAt : await this.arrivals.changedAt(digest);
+      const pinned = await this.pins.get(digest, {
+        changedAt: changedAt ?? 0,
+        complete: complete !== undefined,
+      });
+      if (pinned) return pinned;
+      if (complete) return estimateOf(index.sizeBytes, 0, rate, measured);
       const partial = this.arrivals.get(digest);
       const isSame = partial?.checksum.equals(indexChecksum(encoded)) ?? false;
-      const ownBytes = partial && isSame ? partial.ownBytes : 0;
-      const pinned = await this.pins.get(digest, ownBytes);
-      if (pinned) return pinned;
       const presence =
         partial && isSame ? partial : { have: new BitSet(index.count), mustSend: new BitSet(index.count) };
       const missing = missingRuns(index, await this.held.chunks(), presence);
       const estimate = estimateOf(index.sizeBytes, index.bytesOf(missing), rate, measured);
-      await this.pins.put(digest, ownBytes, estimate);
+      await this.pins.put(digest, estimate);
       return estimate;
     });
   }
@@ -184,7 +188,6 @@ class DirectoryStore implements ImageStore {
     await this.arrivals.takeBackIfCut(digest);
     if (!this.held.look(digest)) {
       if (!(await this.arrivals.finish(digest, this.placeOf(digest)))) throw this.unknown(digest);
-      await this.pins.drop(digest);
       await this.rememberLink();
     }
     const done = this.completeStatus(digest);

@@ -40,8 +40,9 @@ const newDirectory = () => join(directory.path, `store-${++number}`);
 async function storeIn(
   path = newDirectory(),
   usedBy?: (digest: string) => readonly string[],
+  estimateHoldMs?: number,
 ): Promise<ImageStore> {
-  const store = await openImageStore({ directory: path, site: "cloud", usedBy });
+  const store = await openImageStore({ directory: path, site: "cloud", usedBy, estimateHoldMs });
   opened.push(store);
   return store;
 }
@@ -67,7 +68,7 @@ async function segmentsOf(
   size = 100_000,
 ) {
   const segments: { id: string; bytes: Buffer }[] = [];
-  for (const plan of planSegments(index, missing, size)) {
+  for (const plan of planSegments(index, missing, () => size)) {
     const raw = Buffer.concat(
       plan.runs.map(([first, count]) => bytes.subarray(index.offsetOf(first), index.offsetOf(first + count))),
     );
@@ -264,7 +265,7 @@ describe("the image store", () => {
       .digest()
       .copy(encoded, encoded.length - 32);
     const { missing } = await store.offer(lie, encoded);
-    for (const plan of planSegments(index, missing, 1_000_000)) {
+    for (const plan of planSegments(index, missing, () => 1_000_000)) {
       const raw = Buffer.concat(
         plan.runs.map(([first, count]) =>
           bytes.subarray(index.offsetOf(first), index.offsetOf(first + count)),
@@ -443,7 +444,7 @@ describe("an estimate", () => {
     expect(await store.list()).toEqual([]);
   });
 
-  it("stays the same when another image arrives meanwhile and the store is opened again, until its own image changes", async () => {
+  it("stays the same when another image arrives meanwhile, the store is opened again, or a cut-off sender's last segment comes in", async () => {
     const path = newDirectory();
     let store = await storeIn(path);
     const bytes = mixedImage(31);
@@ -458,6 +459,9 @@ describe("an estimate", () => {
     await store.offer(digest, encoded);
     expect(await store.estimate(digest, encoded)).toEqual(before);
     await store.putSegment(digest, segment.id, segment.bytes);
+    expect(await store.estimate(digest, encoded)).toEqual(before);
+    await store.close();
+    store = await storeIn(path, undefined, -60_000);
     expect((await store.estimate(digest, encoded)).sendBytes).toBeLessThan(before.sendBytes / 10);
   });
 
