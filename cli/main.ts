@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from "commander";
-import { EXIT, printError } from "./output";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { EXIT, outliveReaders, printError, printUsageError } from "./output";
 import { VERSION } from "./version";
 
 /**
@@ -13,11 +13,14 @@ const program = new Command("spillway")
   .description("Cloud bursting as code: out with one terraform apply, home again with one.")
   .version(VERSION)
   .showHelpAfterError("(run with --help to see what it takes)")
+  // Before the commands are made: each takes it over from here.
+  .exitOverride()
   .addHelpText(
     "after",
     `
-Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (the error says where, what and how to mend it), ${EXIT.usage} wrong usage, ${EXIT.interrupted} stopped by Ctrl-C.
-Every command takes --json: one JSON object on stdout, messages on stderr.`,
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (the error says where, what and how to mend it), ${EXIT.usage} wrong usage, ${EXIT.interrupted} stopped by Ctrl-C
+before it was done. (lab, agent, run and status --watch run until Ctrl-C: that is their good end.)
+Every command takes --json: one JSON object on stdout, messages on stderr. (run and status --watch go on: one object a line.)`,
   );
 
 function action<T extends { json?: boolean }>(load: () => Promise<{ run: Run<T> }>) {
@@ -30,19 +33,26 @@ function action<T extends { json?: boolean }>(load: () => Promise<{ run: Run<T> 
   };
 }
 
-const wholeNumber = (text: string): number => {
-  if (!/^\d+$/.test(text))
-    throw new CommanderError(EXIT.usage, "usage", `a whole number is wanted, got "${text}"`);
-  return Number(text);
-};
+/** Reads a whole number of that range. */
+const wholeNumber =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
 
 program
   .command("lab")
   .description("Run two sites, a WAN link and a name server on this machine, unprivileged, until Ctrl-C")
   .option("--dir <dir>", "where the lab keeps its state", ".spillway")
-  .option("--link-mbps <n>", "rate of the link between the sites, Mbit/s", wholeNumber, 100)
-  .option("--link-delay-ms <n>", "one-way delay of that link", wholeNumber, 10)
-  .option("--port <n>", "port at which both sites serve the application (default: a free one)", wholeNumber)
+  .option("--link-mbps <n>", "rate of the link between the sites, Mbit/s", wholeNumber(1, 100_000), 100)
+  .option("--link-delay-ms <n>", "one-way delay of that link", wholeNumber(0, 10_000), 10)
+  .option(
+    "--port <n>",
+    "port at which both sites serve the application (default: a free one)",
+    wholeNumber(1, 65_535),
+  )
   .option("--down", "end what a lab left running, and go")
   .option("--json", "one JSON object when the lab is up")
   .action(action(() => import("./commands/lab.js")));
@@ -50,9 +60,9 @@ program
 program
   .command("demo")
   .description("Watch one declared burst happen: out and home again, by terraform apply")
-  .option("--seconds <n>", "length of the replayed demand", wholeNumber)
+  .option("--seconds <n>", "length of the replayed demand", wholeNumber(30, 90))
   .option("--report <file>", "where the report goes", "spillway-report.html")
-  .option("--image-mb <n>", "size of the machine image", wholeNumber, 48)
+  .option("--image-mb <n>", "size of the machine image", wholeNumber(1, 1_000), 48)
   .option("--keep", "keep the lab's directory, with its logs")
   .option("--json", "one JSON object, last")
   .action(action(() => import("./commands/demo.js")));
@@ -66,9 +76,8 @@ program
   .option("--listen <host:port>", "address of its API; TLS is required off loopback", "127.0.0.1:7501")
   .option("--tls-cert <file>", "certificate (PEM)")
   .option("--tls-key <file>", "its private key (PEM)")
-  .option("--address <ip>", "address its members listen on", "127.0.0.1")
   .option("--name-server <host:port>", "answer for the global name here, UDP and TCP")
-  .option("--json", "log as JSON lines")
+  .option("--json", "one JSON object when it answers, its log as JSON lines on stderr")
   .action(action(() => import("./commands/agent.js")));
 
 program
@@ -108,11 +117,9 @@ program
     }),
   );
 
-program.exitOverride();
+outliveReaders();
+const asJson = process.argv.includes("--json");
 program.parseAsync().catch((error: unknown) => {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    return;
-  }
-  process.exitCode = printError(error, false);
+  if (!(error instanceof CommanderError)) process.exitCode = printError(error, asJson);
+  else process.exitCode = error.exitCode === 0 ? EXIT.ok : printUsageError(error.message, asJson);
 });

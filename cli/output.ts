@@ -6,12 +6,13 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 /** Prints an error as place, problem and mend, or as one JSON object, and returns the exit code that fits it. */
 export function printError(error: unknown, json: boolean): number {
   if (error instanceof AbortedError) {
-    if (!json) process.stderr.write("stopped\n");
+    if (json) tellAsJson([{ place: "", problem: "stopped", mend: "" }]);
+    else process.stderr.write("stopped\n");
     return EXIT.interrupted;
   }
   const reports = reportsOf(error);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ok: false, errors: reports })}\n`);
+    tellAsJson(reports);
     return EXIT.failed;
   }
   for (const report of reports) {
@@ -22,7 +23,25 @@ export function printError(error: unknown, json: boolean): number {
   return EXIT.failed;
 }
 
-function reportsOf(error: unknown): { place: string; problem: string; mend: string }[] {
+/** What commander found wrong with the command line, which it has said on stderr. */
+export function printUsageError(message: string, json: boolean): number {
+  const problem = message.replace(/^error: /, "");
+  if (json)
+    tellAsJson([{ place: "command line", problem, mend: "Run it with --help to see what it takes." }]);
+  return EXIT.usage;
+}
+
+interface Report {
+  readonly place: string;
+  readonly problem: string;
+  readonly mend: string;
+}
+
+function tellAsJson(errors: readonly Report[]): void {
+  process.stdout.write(`${JSON.stringify({ ok: false, errors })}\n`);
+}
+
+function reportsOf(error: unknown): Report[] {
   if (error instanceof AggregateError) return error.errors.flatMap(reportsOf);
   if (error instanceof SpillwayError) {
     const { place, problem, mend } = error.report;
@@ -47,14 +66,31 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** A signal that fires on Ctrl-C or SIGTERM. A second Ctrl-C ends the process at once. */
+/**
+ * A signal that fires on Ctrl-C, SIGTERM, or when the terminal is closed. A second one ends the process at once, but for the closing of
+ * the terminal, which often comes twice.
+ */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(EXIT.interrupted);
+      if (controller.signal.aborted && name !== "SIGHUP") process.exit(EXIT.interrupted);
       controller.abort();
     });
   }
   return controller.signal;
+}
+
+/** Waits for it; returns at once when it has fired already. */
+export async function interrupted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((stopped) => signal.addEventListener("abort", () => stopped(), { once: true }));
+}
+
+/**
+ * Who reads our output may go (`| head`, a closed terminal): what was started must be ended all the same, so that writing on is no
+ * reason to die.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }

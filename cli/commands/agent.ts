@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
+import { SpillwayError } from "../../lib/errors";
 import { startAgent } from "../../lib/site/agent";
 import { localPorts } from "../../providers/local";
 import { parseEndpoint } from "../endpoint";
-import { EXIT, interruptSignal } from "../output";
+import { EXIT, interrupted, interruptSignal } from "../output";
 
 export interface AgentOptions {
   readonly site: string;
@@ -11,7 +12,6 @@ export interface AgentOptions {
   readonly listen: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
-  readonly address: string;
   readonly nameServer?: string;
   readonly json?: boolean;
 }
@@ -25,27 +25,34 @@ export async function run(options: AgentOptions): Promise<number> {
     stateDir,
     listen: parseEndpoint(options.listen, "--listen"),
     tokenFile: resolve(options.tokenFile),
-    tls:
-      options.tlsCert && options.tlsKey
-        ? { certFile: resolve(options.tlsCert), keyFile: resolve(options.tlsKey) }
-        : undefined,
+    tls: tlsFiles(options),
     ports: localPorts({
       stateDir,
       nameServer: options.nameServer ? parseEndpoint(options.nameServer, "--name-server") : undefined,
     }),
     log: (line) =>
-      process.stdout.write(
-        options.json
-          ? `${JSON.stringify({ at: Date.now(), site: options.site, message: line })}\n`
-          : `${new Date().toISOString()} ${line}\n`,
-      ),
+      options.json
+        ? process.stderr.write(`${JSON.stringify({ at: Date.now(), site: options.site, message: line })}\n`)
+        : process.stdout.write(`${new Date().toISOString()} ${line}\n`),
   });
   process.stdout.write(
     options.json
       ? `${JSON.stringify({ ok: true, site: options.site, endpoint: agent.endpoint, pid: process.pid })}\n`
       : `agent ${options.site} answers at ${agent.endpoint}\n`,
   );
-  await new Promise<void>((stopped) => signal.addEventListener("abort", () => stopped(), { once: true }));
+  await interrupted(signal);
   await agent.close();
   return EXIT.ok;
+}
+
+/** One without the other would leave the agent answering in the clear. */
+function tlsFiles({ tlsCert, tlsKey }: AgentOptions): { certFile: string; keyFile: string } | undefined {
+  if (tlsCert && tlsKey) return { certFile: resolve(tlsCert), keyFile: resolve(tlsKey) };
+  if (!tlsCert && !tlsKey) return undefined;
+  const [given, lacking] = tlsCert ? ["--tls-cert", "--tls-key"] : ["--tls-key", "--tls-cert"];
+  throw new SpillwayError({
+    place: given,
+    problem: `\`${given}\` is given without \`${lacking}\``,
+    mend: `Give both, each the path of a PEM file.`,
+  });
 }

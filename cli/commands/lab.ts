@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { buildShopImage } from "../demo/image";
-import { endLab, startLab } from "../lab/lab";
-import { EXIT, interruptSignal } from "../output";
+import { clearGround, endLab, startLab } from "../lab/lab";
+import { EXIT, interrupted, interruptSignal } from "../output";
 
 export interface LabCommandOptions {
   readonly dir: string;
@@ -16,7 +16,7 @@ export interface LabCommandOptions {
 /** Runs a lab until Ctrl-C. */
 export async function run(options: LabCommandOptions): Promise<number> {
   const dir = resolve(options.dir);
-  const say = (text: string) => options.json || process.stdout.write(`${text}\n`);
+  const say = (text: string) => (options.json ? process.stderr : process.stdout).write(`${text}\n`);
   if (options.down) {
     const ended = await endLab(dir);
     if (options.json) process.stdout.write(`${JSON.stringify({ ok: true, ended })}\n`);
@@ -24,6 +24,7 @@ export async function run(options: LabCommandOptions): Promise<number> {
     return EXIT.ok;
   }
   const signal = interruptSignal();
+  await clearGround({ dir, port: options.port });
   const imagePath = join(dir, "shop.img");
   if (!existsSync(imagePath)) {
     say("building the shop's image");
@@ -46,9 +47,7 @@ export async function run(options: LabCommandOptions): Promise<number> {
   say(
     `told in      ${relative(process.cwd(), join(dir, "lab.json")) || join(dir, "lab.json")}; Ctrl-C ends it all`,
   );
-  if (!signal.aborted) {
-    await new Promise<void>((stopped) => signal.addEventListener("abort", () => stopped(), { once: true }));
-  }
+  await interrupted(signal);
   await lab.close();
   say("the lab is down");
   return EXIT.ok;

@@ -12,7 +12,6 @@ export interface AgentProcessOptions {
   readonly tokenFile: string;
   /** `host:port` of its API. */
   readonly listen: string;
-  readonly address: string;
   readonly nameServer?: string;
   readonly logFile: string;
   readonly onRestart: (reason: string) => void;
@@ -42,7 +41,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
     "--token-file",
     options.tokenFile,
   ];
-  args.push("--listen", options.listen, "--address", options.address);
+  args.push("--listen", options.listen);
   if (options.nameServer) args.push("--name-server", options.nameServer);
 
   const start = () => {

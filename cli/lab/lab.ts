@@ -47,12 +47,9 @@ const SITES = ["onprem", "cloud"] as const;
  */
 export async function startLab(options: LabOptions): Promise<Lab> {
   const dir = resolve(options.dir);
-  await endLab(dir);
+  await clearGround(options);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const addresses = SITES.map((site) => LAB_ADDRESSES[site]);
-  if (options.port !== undefined) await assertFree(addresses, options.port);
-  const port = options.port ?? (await freePortAt(addresses));
-
+  const port = options.port ?? (await freePortAt(SITES.map((site) => LAB_ADDRESSES[site])));
   const agentPorts = { onprem: await freePortAt(["127.0.0.1"]), cloud: await freePortAt(["127.0.0.1"]) };
   const nameServer = `127.0.0.1:${await freePortAt(["127.0.0.1"])}`;
   const link = await startLink({
@@ -62,8 +59,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     delayMs: options.linkDelayMs ?? 10,
   });
   const sites = {
-    onprem: labSite(dir, "onprem", agentPorts.onprem),
-    cloud: labSite(dir, "cloud", link.port),
+    onprem: siteIn(dir, "onprem", agentPorts.onprem),
+    cloud: siteIn(dir, "cloud", link.port),
   };
   const info: LabInfo = {
     version: 1,
@@ -74,7 +71,10 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     ...(options.imagePath ? { image: { path: resolve(options.imagePath) } } : {}),
     ...(options.policy ? { policy: options.policy } : {}),
   };
-  writeLabInfo(dir, info);
+  if (!writeLabInfo(dir, info)) {
+    await link.close();
+    throw labRunsThere(dir, readLabInfo(dir)?.lab.pid);
+  }
 
   const started: AgentProcess[] = [];
   const stop = async () => {
@@ -84,6 +84,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     removeLabInfo(dir);
   };
   try {
+    for (const site of SITES) layOut(sites[site]);
     const starting = await Promise.allSettled(
       SITES.map(async (site) => {
         const agent = await startAgentProcess({
@@ -91,7 +92,6 @@ export async function startLab(options: LabOptions): Promise<Lab> {
           stateDir: sites[site].stateDir,
           tokenFile: sites[site].tokenFile,
           listen: `127.0.0.1:${agentPorts[site]}`,
-          address: sites[site].address,
           nameServer: site === "onprem" ? nameServer : undefined,
           logFile: join(dir, `${site}.log`),
           onRestart: (line) => options.onNotice?.(line),
@@ -112,6 +112,20 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 }
 
 /**
+ * Makes a directory ready for a lab: ends what an earlier one left running there, and looks whether the port is free.
+ * @throws SpillwayError when a lab runs there, or the port is taken
+ */
+export async function clearGround({ dir, port }: Pick<LabOptions, "dir" | "port">): Promise<void> {
+  await endLab(dir);
+  if (port !== undefined) {
+    await assertFree(
+      SITES.map((site) => LAB_ADDRESSES[site]),
+      port,
+    );
+  }
+}
+
+/**
  * Ends what a lab that is gone left running in `dir`.
  * @returns whether there was anything
  * @throws SpillwayError when that lab is not gone
@@ -119,13 +133,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 export async function endLab(dir: string): Promise<boolean> {
   const info = readLabInfo(resolve(dir));
   if (!info) return false;
-  if (await isSameProcess(info.lab)) {
-    throw new SpillwayError({
-      place: resolve(dir),
-      problem: `a lab runs there already, as process ${info.lab.pid}`,
-      mend: "Stop it with Ctrl-C in its terminal, or give another --dir.",
-    });
-  }
+  if (await isSameProcess(info.lab)) throw labRunsThere(resolve(dir), info.lab.pid);
   await clear(info);
   removeLabInfo(resolve(dir));
   return true;
@@ -135,12 +143,27 @@ async function clear({ sites }: LabInfo): Promise<void> {
   await Promise.all(SITES.map((site) => clearSite(sites[site].stateDir)));
 }
 
-function labSite(dir: string, site: (typeof SITES)[number], agentPort: number): LabSite {
-  const stateDir = join(dir, site);
-  const tokenFile = join(dir, `${site}.token`);
+function siteIn(dir: string, site: (typeof SITES)[number], agentPort: number): LabSite {
+  return {
+    endpoint: `http://127.0.0.1:${agentPort}`,
+    address: LAB_ADDRESSES[site],
+    tokenFile: join(dir, `${site}.token`),
+    stateDir: join(dir, site),
+  };
+}
+
+/** Each lab begins with empty sites. A token stays, for who has read it. */
+function layOut({ stateDir, tokenFile }: LabSite): void {
   rmSync(stateDir, { recursive: true, force: true });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   if (!existsSync(tokenFile))
     writeFileSync(tokenFile, `${randomBytes(24).toString("hex")}\n`, { mode: 0o600 });
-  return { endpoint: `http://127.0.0.1:${agentPort}`, address: LAB_ADDRESSES[site], tokenFile, stateDir };
+}
+
+function labRunsThere(dir: string, pid: number | undefined): SpillwayError {
+  return new SpillwayError({
+    place: dir,
+    problem: `a lab runs there already${pid === undefined ? "" : `, as process ${pid}`}`,
+    mend: "Stop it with Ctrl-C in its terminal, or give another --dir.",
+  });
 }
