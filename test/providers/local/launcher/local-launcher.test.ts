@@ -79,7 +79,7 @@ async function until(what: string, look: () => Promise<boolean>): Promise<void> 
   const deadline = Date.now() + 10_000;
   while (!(await look())) {
     if (Date.now() > deadline) throw new Error(`waited 10 s for ${what}`);
-    await sleep(20);
+    await sleep(1);
   }
 }
 
@@ -172,7 +172,11 @@ test("a launcher killed at any point of a launch leaves nothing that its success
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     await new Promise((resolve) => child.once("message", resolve));
-    await sleep(round * 1.5);
+    // By time, then right after the intent was written, then once the member is there.
+    if (round < 6) await sleep(round * 2);
+    else if (round < 10)
+      await until("its record", async () => existsSync(join(stateDir, "launcher", `${id}.json`)));
+    else await until("its process", async () => processesOf(dir, id).length > 0);
     child.kill("SIGKILL");
     await new Promise((resolve) => child.once("exit", resolve));
     const before = processesOf(dir, id);
