@@ -7,23 +7,13 @@ import type { LinkMeasurement } from "./link-meter";
 const PIN_MS = 24 * 60 * 60_000;
 /** A sender that was cut off lets go of the link within so long: what arrives until then is still the old transfer's. */
 const HOLD_MS = 15_000;
-/**
- * A plan that was overtaken by such late arrivals may be applied so long after it was made; then the next plan tells anew. An image that is
- * there whole meanwhile is told sooner.
- */
-const OVERTAKEN_MS = { arriving: 10 * 60_000, complete: 2 * 60_000 };
+/** A plan that was overtaken by such late arrivals may be applied so long after it was made; then the next plan tells anew. */
+const OVERTAKEN_MS = 10 * 60_000;
 
 interface Pin {
   readonly madeAt: number;
   readonly askedAt: number;
   readonly estimate: TransferEstimate;
-}
-
-/** What is known of the image now. */
-export interface ImageNow {
-  /** When it last changed at the site, milliseconds since 1970; 0 if nothing of it is here. */
-  readonly changedAt: number;
-  readonly complete: boolean;
 }
 
 /** What sending so much would take at that rate. */
@@ -55,7 +45,8 @@ export class EstimatePins {
     private readonly holdMs = HOLD_MS,
   ) {}
 
-  async get(digest: string, image: ImageNow, now = Date.now()): Promise<TransferEstimate | undefined> {
+  /** @param changedAt when something of the image last arrived, milliseconds since 1970; 0 if nothing did */
+  async get(digest: string, changedAt: number, now = Date.now()): Promise<TransferEstimate | undefined> {
     let pin: Pin;
     try {
       pin = JSON.parse(await readFile(this.fileOf(digest), "utf8")) as Pin;
@@ -63,15 +54,18 @@ export class EstimatePins {
       return undefined;
     }
     const ageMs = now - pin.askedAt;
-    const overtaken = image.changedAt > pin.madeAt;
-    const validMs = !overtaken ? PIN_MS : image.complete ? OVERTAKEN_MS.complete : OVERTAKEN_MS.arriving;
-    if (ageMs < 0 || ageMs >= validMs || image.changedAt > pin.askedAt + this.holdMs) return undefined;
-    if (!image.complete) await this.write(digest, { ...pin, askedAt: now });
+    const validMs = changedAt > pin.madeAt ? OVERTAKEN_MS : PIN_MS;
+    if (ageMs < 0 || ageMs >= validMs || changedAt > pin.askedAt + this.holdMs) return undefined;
+    await this.write(digest, { ...pin, askedAt: now });
     return pin.estimate;
   }
 
   async put(digest: string, estimate: TransferEstimate, now = Date.now()): Promise<void> {
     await this.write(digest, { madeAt: now, askedAt: now, estimate });
+  }
+
+  async drop(digest: string): Promise<void> {
+    await rm(this.fileOf(digest), { force: true });
   }
 
   /** A pin that cannot be written (a full disk) is done without. */

@@ -78,14 +78,9 @@ class DirectoryStore implements ImageStore {
     return this.locks.run(digest, async () => {
       const rate = this.linkRate();
       const measured = this.measured();
-      const complete = this.completeStatus(digest);
-      const changedAt = complete ? complete.completedAt : await this.arrivals.changedAt(digest);
-      const pinned = await this.pins.get(digest, {
-        changedAt: changedAt ?? 0,
-        complete: complete !== undefined,
-      });
+      if (this.completeStatus(digest)) return estimateOf(index.sizeBytes, 0, rate, measured);
+      const pinned = await this.pins.get(digest, (await this.arrivals.changedAt(digest)) ?? 0);
       if (pinned) return pinned;
-      if (complete) return estimateOf(index.sizeBytes, 0, rate, measured);
       const partial = this.arrivals.get(digest);
       const isSame = partial?.checksum.equals(indexChecksum(encoded)) ?? false;
       const presence =
@@ -188,6 +183,7 @@ class DirectoryStore implements ImageStore {
     await this.arrivals.takeBackIfCut(digest);
     if (!this.held.look(digest)) {
       if (!(await this.arrivals.finish(digest, this.placeOf(digest)))) throw this.unknown(digest);
+      await this.pins.drop(digest);
       await this.rememberLink();
     }
     const done = this.completeStatus(digest);
