@@ -33,3 +33,12 @@ export const sha256: (bytes: Uint8Array) => Buffer =
   typeof crypto.hash === "function"
     ? (bytes) => crypto.hash("sha256", bytes, "buffer")
     : (bytes) => crypto.createHash("sha256").update(bytes).digest();
+
+/**
+ * SHA-256 as a string with a character for each byte. For the many small ones: a buffer for each would lie outside the collected
+ * heap, and leave it in shreds.
+ */
+export const sha256Text: (bytes: Uint8Array) => string =
+  typeof crypto.hash === "function"
+    ? (bytes) => crypto.hash("sha256", bytes, "binary")
+    : (bytes) => crypto.createHash("sha256").update(bytes).digest("binary");

@@ -1,7 +1,8 @@
-import { KEY_BYTES, sha256 } from "./digest";
+import { KEY_BYTES, sha256Text } from "./digest";
 
 const HOLE = 0x8000_0000;
 const OFFSET_EVERY = 256;
+const KEY = Buffer.alloc(KEY_BYTES);
 const KEY_WORDS = KEY_BYTES / 4;
 
 /** Positions `[first, count]` in an index. */
@@ -82,10 +83,9 @@ export class ImageIndex {
   /** Are these the bytes of that entry? */
   matches(position: number, bytes: Uint8Array): boolean {
     if (bytes.length !== this.lengthOf(position)) return false;
-    return (
-      sha256(bytes).compare(this.keyBytes, position * KEY_BYTES, (position + 1) * KEY_BYTES, 0, KEY_BYTES) ===
-      0
-    );
+    const from = position * KEY_BYTES;
+    KEY.write(sha256Text(bytes), 0, KEY_BYTES, "latin1");
+    return KEY.compare(this.keyBytes, from, from + KEY_BYTES) === 0;
   }
 }
 
@@ -97,11 +97,15 @@ export class ImageIndexBuilder {
   private count = 0;
   private size = 0;
 
-  /** A chunk, by its SHA-256 (of which the beginning is kept). */
-  addChunk(length: number, hash: Uint8Array): void {
+  addChunk(bytes: Uint8Array): void {
+    this.add(bytes.length, sha256Text(bytes));
+  }
+
+  /** A chunk of that length, by its SHA-256 with a character for each byte. */
+  add(length: number, hash: string): void {
     this.grow();
     this.lengths[this.count] = length;
-    this.keyBytes.set(hash.subarray(0, KEY_BYTES), this.count * KEY_BYTES);
+    this.keyBytes.write(hash, this.count * KEY_BYTES, KEY_BYTES, "latin1");
     this.count++;
     this.size += length;
   }

@@ -4,7 +4,7 @@ import { open, realpath, type FileHandle } from "node:fs/promises";
 import { AbortedError, SpillwayError, messageOf } from "../errors";
 import { formatBytes } from "../duration";
 import { Chunker } from "./chunking";
-import { digestOf, sha256 } from "./digest";
+import { digestOf } from "./digest";
 import { defaultCacheDirectory, identityOf, IndexCache, sameFile, type FileIdentity } from "./index-cache";
 import { ImageIndexBuilder, type ImageIndex } from "./image-index";
 import { MAX_IMAGE_BYTES } from "./limits";
@@ -114,7 +114,7 @@ async function readIndex(
   const builder = new ImageIndexBuilder();
   const whole = createHash("sha256");
   const chunker = new Chunker({
-    data: (bytes) => builder.addChunk(bytes.length, sha256(bytes)),
+    data: (bytes) => builder.addChunk(bytes),
     hole: (length) => builder.addHole(length),
   });
   // The disk reads into one buffer while the other is being cut and hashed.

@@ -2,12 +2,15 @@ import type { FileHandle } from "node:fs/promises";
 import { SpillwayError, messageOf } from "../errors";
 import type { ImageIndex, Run } from "./image-index";
 import { sourceChanged } from "./index-file";
-import { encodeSegment } from "./segment";
+import { rawPart, sealSegment, segmentSpace } from "./segment";
 
 /** Segments that are read and packed ahead of the streams, so that no stream waits for the disk or the processor. */
 const AHEAD = 2;
 /** One record of the far side's journal holds a segment's runs; so many small ones make a segment full too. */
 const MAX_RUNS = 8_192;
+
+/** Segments differ a little in size; so each finds room in most spaces. */
+const SPACE_TO_SPARE = 64 * 1024;
 
 /** What one segment will hold. */
 export interface SegmentPlan {
@@ -20,26 +23,30 @@ export interface ReadySegment {
   readonly id: string;
   readonly bytes: Uint8Array;
   readonly rawBytes: number;
+  /** To be called when its bytes are not needed any more. */
+  readonly release: () => void;
 }
 
-/** Divides missing chunks, in order, into segments of about `segmentBytes`. */
+/** Divides missing chunks, in order, into segments of at most `segmentBytes()`, asked anew for each. */
 export function* planSegments(
   index: ImageIndex,
   missing: readonly Run[],
-  segmentBytes: number,
+  segmentBytes: () => number,
 ): Generator<SegmentPlan> {
   let runs: [number, number][] = [];
   let rawBytes = 0;
+  let limit = segmentBytes();
   for (const [first, count] of missing) {
     for (let position = first; position < first + count; position++) {
       if (index.isHole(position)) continue;
       const length = index.lengthOf(position);
       const last = runs.at(-1);
       const isNext = last !== undefined && last[0] + last[1] === position;
-      if (rawBytes > 0 && (rawBytes + length > segmentBytes || (!isNext && runs.length === MAX_RUNS))) {
+      if (rawBytes > 0 && (rawBytes + length > limit || (!isNext && runs.length === MAX_RUNS))) {
         yield { runs, rawBytes };
         runs = [];
         rawBytes = 0;
+        limit = segmentBytes();
       }
       const tail = runs.at(-1);
       if (tail && tail[0] + tail[1] === position) tail[1]++;
@@ -53,6 +60,8 @@ export function* planSegments(
 /** Reads segments from an image file. Each chunk is verified against the index, so that a file that changes is found out. */
 export class SegmentSource {
   private readonly ready: Promise<ReadySegment>[] = [];
+  /** Used again and again: a collector of garbage would let hundreds of megabytes of it pile up. */
+  private readonly spaces: Buffer[] = [];
 
   constructor(
     private readonly path: string,
@@ -75,7 +84,9 @@ export class SegmentSource {
   }
 
   private async prepare(plan: SegmentPlan): Promise<ReadySegment> {
-    const raw = Buffer.allocUnsafe(plan.rawBytes);
+    const spaceBytes = segmentSpace(plan.runs.length, plan.rawBytes);
+    const space = this.takeSpace(spaceBytes);
+    const raw = rawPart(space, plan.runs.length, plan.rawBytes);
     let at = 0;
     for (const run of plan.runs) {
       const bytes = raw.subarray(at, at + this.index.bytesOf([run]));
@@ -83,8 +94,18 @@ export class SegmentSource {
       this.verify(run, bytes);
       at += bytes.length;
     }
-    const { id, bytes } = await encodeSegment(this.index.digest, plan.runs, raw);
-    return { id, bytes, rawBytes: plan.rawBytes };
+    const scratch = this.takeSpace(spaceBytes);
+    const { id, bytes } = await sealSegment(this.index.digest, plan.runs, space, plan.rawBytes, scratch);
+    this.spaces.push(scratch);
+    return { id, bytes, rawBytes: plan.rawBytes, release: () => void this.spaces.push(space) };
+  }
+
+  private takeSpace(bytes: number): Buffer {
+    const fitting = this.spaces.findIndex((space) => space.length >= bytes);
+    if (fitting >= 0) return this.spaces.splice(fitting, 1)[0];
+    // One that is too small would be too small again.
+    this.spaces.pop();
+    return Buffer.allocUnsafeSlow(bytes + SPACE_TO_SPARE);
   }
 
   private async read(into: Buffer, offset: number): Promise<void> {

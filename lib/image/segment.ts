@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { brotliCompress, brotliDecompress, constants } from "node:zlib";
+import { brotliCompressSync, brotliDecompress, constants, createBrotliCompress } from "node:zlib";
 import { digestOf, hexOf, sha256 } from "./digest";
 import { FormatError } from "./errors";
 import { MAX_SEGMENT_BYTES, MAX_SEGMENT_RAW_BYTES } from "./limits";
@@ -25,7 +25,12 @@ const MAX_RUNS = 16_384;
 /** Compression that saves less is not worth the far side's time. */
 const WORTH_IT = 0.97;
 
-const compress = promisify(brotliCompress);
+const SAMPLES = 8;
+const SAMPLE_BYTES = 4096;
+/** Fast, with a window of 1 MiB, the usual segment: a larger one would only cost memory at both ends. */
+const FAST = { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_LGWIN]: 20 };
+const PIECE_BYTES = 64 * 1024;
+
 const decompress = promisify(brotliDecompress);
 
 /** A segment that was read, its body still packed. */
@@ -38,39 +43,92 @@ export interface Segment {
   readonly body: Buffer;
 }
 
+/** Bytes that {@link sealSegment} needs for a segment of so many runs and bytes of the image. */
+export function segmentSpace(runs: number, rawBytes: number): number {
+  return HEADER_BYTES + runs * 8 + rawBytes + TRAILER_BYTES;
+}
+
+/** The part of the space for a segment where the image's bytes are to be put before it is sealed. */
+export function rawPart(space: Buffer, runs: number, rawBytes: number): Buffer {
+  const from = HEADER_BYTES + runs * 8;
+  return space.subarray(from, from + rawBytes);
+}
+
+/**
+ * Makes a segment in place, from the bytes of `runs` (one after the other) in its {@link rawPart}.
+ * @param scratch as long as the image's bytes at least
+ */
+export async function sealSegment(
+  digest: string,
+  runs: readonly Run[],
+  space: Buffer,
+  rawBytes: number,
+  scratch: Buffer,
+): Promise<{ readonly id: string; readonly bytes: Buffer }> {
+  const body = rawPart(space, runs.length, rawBytes);
+  const worthwhile = scratch.subarray(0, Math.floor(rawBytes * WORTH_IT));
+  const packed = looksPackable(body) ? await pack(body, worthwhile) : undefined;
+  const bodyBytes = packed?.copy(body) ?? rawBytes;
+  space.fill(0, 0, HEADER_BYTES);
+  space.write(MAGIC, 0, "latin1");
+  space[4] = VERSION;
+  space[5] = packed ? BROTLI : STORED;
+  space.write(hexOf(digest) ?? "", 8, "hex");
+  space.writeUInt32LE(runs.length, 40);
+  space.writeUInt32LE(rawBytes, 44);
+  space.writeUInt32LE(bodyBytes, 48);
+  let at = HEADER_BYTES;
+  for (const [first, count] of runs) {
+    at = space.writeUInt32LE(first, at);
+    at = space.writeUInt32LE(count, at);
+  }
+  at += bodyBytes;
+  const hash = sha256(space.subarray(0, at));
+  hash.copy(space, at);
+  return { id: hash.toString("hex", 0, 16), bytes: space.subarray(0, at + TRAILER_BYTES) };
+}
+
 /** Packs chunks of one image: the bytes of `runs`, one after the other. */
-export async function encodeSegment(
+export function encodeSegment(
   digest: string,
   runs: readonly Run[],
   raw: Uint8Array,
 ): Promise<{ readonly id: string; readonly bytes: Buffer }> {
-  const packed = await compress(raw, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: 1,
-      [constants.BROTLI_PARAM_LGWIN]: 22,
-      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
-    },
+  const space = Buffer.alloc(segmentSpace(runs.length, raw.length));
+  rawPart(space, runs.length, raw.length).set(raw);
+  return sealSegment(digest, runs, space, raw.length, Buffer.alloc(raw.length));
+}
+
+/** Samples tell noise (packed files, encrypted disks) from the rest for a fraction of the work of packing it in vain. */
+function looksPackable(raw: Buffer): boolean {
+  if (raw.length <= SAMPLES * SAMPLE_BYTES) return true;
+  const step = Math.floor((raw.length - SAMPLE_BYTES) / (SAMPLES - 1));
+  const samples = Buffer.concat(
+    Array.from({ length: SAMPLES }, (_, i) => raw.subarray(i * step, i * step + SAMPLE_BYTES)),
+  );
+  return brotliCompressSync(samples, { params: FAST }).length < samples.length * WORTH_IT;
+}
+
+/**
+ * Packs into space that is used again, piece by piece: large pieces that come and go leave the heap of the C library in shreds.
+ * @returns the packed bytes, a part of `into`; undefined when they do not fit
+ */
+function pack(raw: Buffer, into: Buffer): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const params = { ...FAST, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length };
+    const stream = createBrotliCompress({ params, chunkSize: PIECE_BYTES });
+    let filled = 0;
+    stream.on("data", (piece: Buffer) => {
+      if (filled + piece.length <= into.length) filled += piece.copy(into, filled);
+      else {
+        stream.destroy();
+        resolve(undefined);
+      }
+    });
+    stream.on("end", () => resolve(into.subarray(0, filled)));
+    stream.on("error", reject);
+    stream.end(raw);
   });
-  const codec = packed.length < raw.length * WORTH_IT ? BROTLI : STORED;
-  const body = codec === BROTLI ? packed : raw;
-  const bytes = Buffer.alloc(HEADER_BYTES + runs.length * 8 + body.length + TRAILER_BYTES);
-  bytes.write(MAGIC, 0, "latin1");
-  bytes[4] = VERSION;
-  bytes[5] = codec;
-  bytes.write(hexOf(digest) ?? "", 8, "hex");
-  bytes.writeUInt32LE(runs.length, 40);
-  bytes.writeUInt32LE(raw.length, 44);
-  bytes.writeUInt32LE(body.length, 48);
-  let at = HEADER_BYTES;
-  for (const [first, count] of runs) {
-    at = bytes.writeUInt32LE(first, at);
-    at = bytes.writeUInt32LE(count, at);
-  }
-  bytes.set(body, at);
-  at += body.length;
-  const hash = sha256(bytes.subarray(0, at));
-  hash.copy(bytes, at);
-  return { id: hash.toString("hex", 0, 16), bytes };
 }
 
 /**
@@ -119,7 +177,10 @@ export async function unpackSegment(segment: Segment): Promise<Buffer> {
   let raw = segment.body;
   if (segment.codec === BROTLI) {
     try {
-      raw = await decompress(segment.body, { maxOutputLength: segment.rawBytes });
+      raw = await decompress(segment.body, {
+        maxOutputLength: segment.rawBytes,
+        chunkSize: segment.rawBytes + 1_024,
+      });
     } catch {
       throw broken(`its body does not unpack to ${segment.rawBytes} bytes`);
     }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { AbortedError } from "../errors";
 import type { PushOptions } from "./contract";
@@ -10,8 +11,9 @@ import { openSource } from "./index-file";
 
 const START_STREAMS = 4;
 const MAX_STREAMS = 16;
-const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
-const SMALLEST_SEGMENT_BYTES = 1024 * 1024;
+const SEGMENT_BYTES = 1024 * 1024;
+const IN_FLIGHT_BYTES = 8 * 1024 * 1024;
+const SMALLEST_SEGMENT_BYTES = 256 * 1024;
 const SMALLEST_PACED_SEGMENT_BYTES = 64 * 1024;
 /** Goodput is judged over at least so long, and so many segments a stream. */
 const WINDOW_MS = 2_000;
@@ -70,10 +72,13 @@ class Sending {
   ) {
     const { index, missing, signal, source, streams, capBytesPerSecond } = options;
     this.signal = AbortSignal.any([signal, this.stop.signal]);
+    // Each stream listens to it; Node would warn of a leak beyond ten.
+    setMaxListeners(0, this.signal);
     this.pace = new Pace(capBytesPerSecond);
     this.maxStreams = Math.max(1, streams?.max ?? MAX_STREAMS);
     this.count = firstStreams(streams?.start ?? START_STREAMS, this.maxStreams);
-    const segmentBytes = segmentSize(index.bytesOf(missing), this.count.streams, capBytesPerSecond);
+    const totalBytes = index.bytesOf(missing);
+    const segmentBytes = () => segmentSize(totalBytes, this.count.streams, capBytesPerSecond);
     this.source = new SegmentSource(source, file, index, planSegments(index, missing, segmentBytes));
     this.window = { at: performance.now(), bytes: 0, segments: 0 };
   }
@@ -110,11 +115,12 @@ class Sending {
         this.isExhausted = true;
         return;
       }
-      const { id, bytes, rawBytes } = await next;
+      const { id, bytes, rawBytes, release } = await next;
       await this.pace.wait(bytes.length, this.signal);
       const call = { signal: this.signal, retryBudgetMs: 0 };
       await retry.run(() => target.putSegment(index.digest, id, bytes, call), false);
       this.note(bytes.length, rawBytes);
+      release();
     }
     if (this.signal.aborted) throw new AbortedError("stopped while sending the image");
   }
@@ -140,10 +146,15 @@ class Sending {
   }
 }
 
-/** Large segments pack better; but each stream should get several, and under a cap none should hold the link for long. */
+/**
+ * Each stream should get several, and under a cap none should hold the link for long. Larger ones than these pack no better, and
+ * all that are on their way together take memory at both ends.
+ */
 function segmentSize(totalBytes: number, streams: number, capBytesPerSecond: number | undefined): number {
-  const share = Math.ceil(totalBytes / (streams * 2));
-  const size = Math.min(LARGEST_SEGMENT_BYTES, Math.max(SMALLEST_SEGMENT_BYTES, share));
-  if (capBytesPerSecond === undefined) return size;
-  return Math.min(size, Math.max(SMALLEST_PACED_SEGMENT_BYTES, Math.ceil(capBytesPerSecond / 2)));
+  const share = Math.max(SMALLEST_SEGMENT_BYTES, Math.ceil(totalBytes / (streams * 2)));
+  const forHalfASecond = Math.max(
+    SMALLEST_PACED_SEGMENT_BYTES,
+    Math.ceil((capBytesPerSecond ?? Infinity) / 2),
+  );
+  return Math.min(SEGMENT_BYTES, share, forHalfASecond, IN_FLIGHT_BYTES / streams);
 }

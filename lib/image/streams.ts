@@ -9,7 +9,7 @@ export interface StreamCount {
 }
 
 /** More streams must bring so much more goodput to be worth it. */
-const WORTH_IT = 1.1;
+const WORTH_IT = 1.2;
 
 export function firstStreams(start: number, max: number): StreamCount {
   const streams = Math.max(1, Math.min(start, max));
@@ -18,7 +18,7 @@ export function firstStreams(start: number, max: number): StreamCount {
 
 /**
  * The next count, after a window in which that many streams brought that goodput: twice as many as long as each doubling brings a
- * tenth more, else back to what was before. On a link without loss one stream fills it and more bring nothing; with 0.1 % loss
+ * fifth more, else back to what was before. On a link without loss one stream fills it and more bring nothing; with 0.1 % loss
  * and the usual congestion control each stream carries little, and sixteen fill it.
  */
 export function nextStreams(present: StreamCount, goodput: number, max: number): StreamCount {

@@ -34,13 +34,11 @@ async function pushed(fate: Fate, options: Partial<PushOptions> = {}) {
   const client = server.client();
   const context = listening();
   try {
-    // The cap makes the segments small; it is too high to slow anything down.
     const result = await pushImage({
       source,
       target: client,
       context,
       cacheDirectory,
-      capBytesPerSecond: 128_000_000 / 2,
       ...options,
     });
     expect(readFileSync(server.store.path(result.digest)).equals(bytes)).toBe(true);

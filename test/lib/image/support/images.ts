@@ -40,9 +40,11 @@ export function writeOld(path: string, bytes: Uint8Array): string {
 }
 
 /** A context that notes what it was told. */
-export function listening(
-  signal = new AbortController().signal,
-): StepContext & { readonly said: Progress[] } {
+export function listening(signal?: StepContext["signal"]): StepContext & { readonly said: Progress[] } {
   const said: Progress[] = [];
-  return { signal, said, progress: (progress) => said.push(progress) };
+  return {
+    signal: signal ?? new AbortController().signal,
+    said,
+    progress: (progress) => said.push(progress),
+  };
 }
