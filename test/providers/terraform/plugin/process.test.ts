@@ -1,14 +1,18 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { shopMirror, type ShopMirror } from "./support/shop-mirror";
+import { providerMirror, type ProviderMirror } from "./support/provider-mirror";
 import { Workspace } from "./support/terraform";
 
-let mirror: ShopMirror;
+let mirror: ProviderMirror;
 const workspaces: Workspace[] = [];
 
 beforeAll(() => {
-  mirror = shopMirror();
+  mirror = providerMirror({
+    entry: join(__dirname, "support", "shop-main.ts"),
+    source: "test/shop",
+    version: "1.2.3",
+  });
 });
 afterAll(() => mirror.remove());
 afterEach(() => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 const ROOT = join(__dirname, "..", "..", "..", "..", "..");
 
-export interface ShopMirror {
+export interface ProviderMirror {
   readonly directory: string;
   /** The executable of this machine. */
   readonly executable: string;
@@ -14,13 +14,14 @@ export interface ShopMirror {
   remove(): void;
 }
 
-/** The shop as an executable in a filesystem mirror, made by the very functions that make the real one. */
-export function shopMirror(): ShopMirror {
-  const directory = mkdtempSync(join(tmpdir(), "shop-mirror-"));
+/** A provider as an executable in a filesystem mirror, made by the very functions that make the real one. */
+export function providerMirror(provider: { entry: string; source: string; version: string }): ProviderMirror {
+  const { entry, source, version } = provider;
+  const directory = mkdtempSync(join(tmpdir(), "provider-mirror-"));
   const platform = `${process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
   const options = {
-    bundle: { root: ROOT, entry: join(__dirname, "shop-main.ts"), name: "shop" },
-    layOut: { directory, source: "test/shop", version: "1.2.3", platforms: [platform] },
+    bundle: { root: ROOT, entry, name: source.split("/")[1] },
+    layOut: { directory, source, version, platforms: [platform] },
   };
   // jest cannot load the module itself: it is an ECMAScript module, and jest runs CommonJS.
   const script = `
@@ -32,10 +33,7 @@ export function shopMirror(): ShopMirror {
   const executable = execFileSync(
     process.execPath,
     ["--input-type=module", "-e", script, JSON.stringify(options)],
-    {
-      encoding: "utf8",
-      cwd: ROOT,
-    },
+    { encoding: "utf8", cwd: ROOT },
   ).trim();
   const cliConfig = join(directory, "terraform.rc");
   writeFileSync(
