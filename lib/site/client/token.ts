@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
+import { readFileSync } from "node:fs";
 import type { SiteEndpoint } from "../../hook/manifest";
 import { messageOf } from "../../errors";
 import { noToken } from "./errors";
@@ -14,13 +15,46 @@ export function defaultTokenVariables(site: string): readonly string[] {
   return [`SPILLWAY_TOKEN_${site.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`, "SPILLWAY_TOKEN"];
 }
 
-/** Reads a site's token afresh, so that a changed token needs no restart. @throws SiteError `no-token` */
-export async function findToken(site: string, endpoint: SiteEndpoint): Promise<FoundToken> {
+/** Reading a file for each of a thousand requests in a row would cost more than the requests. */
+const FRESH_MS = 1_000;
+
+/** A site's token, read again and again, so that a changed one needs no restart. */
+export class TokenSource {
+  private found: FoundToken | undefined;
+  private foundAt = 0;
+
+  constructor(
+    private readonly site: string,
+    private readonly endpoint: SiteEndpoint,
+  ) {}
+
+  /** @throws SiteError `no-token` */
+  get(): FoundToken {
+    const isFile = this.endpoint.tokenFile !== undefined;
+    if (isFile && this.found && performance.now() - this.foundAt < FRESH_MS) return this.found;
+    return this.read();
+  }
+
+  /** The token as it is now, if it is another than that one. */
+  newerThan(old: FoundToken): FoundToken | undefined {
+    const present = this.read();
+    return present.token === old.token ? undefined : present;
+  }
+
+  private read(): FoundToken {
+    this.found = findToken(this.site, this.endpoint);
+    this.foundAt = performance.now();
+    return this.found;
+  }
+}
+
+/** @throws SiteError `no-token` */
+function findToken(site: string, endpoint: SiteEndpoint): FoundToken {
   if (endpoint.tokenFile !== undefined) {
     const source = `file ${endpoint.tokenFile}`;
     let text: string;
     try {
-      text = await readFile(endpoint.tokenFile, "utf8");
+      text = readFileSync(endpoint.tokenFile, "utf8");
     } catch (error) {
       throw noToken(
         site,

@@ -16,7 +16,7 @@ import {
   tokenInTheClear,
   wrongToken,
 } from "./errors";
-import { findToken, type FoundToken } from "./token";
+import { TokenSource, type FoundToken } from "./token";
 
 /** How one call behaves. */
 export interface CallOptions {
@@ -78,6 +78,7 @@ class TryFailed extends Error {
  */
 export class Transport {
   private readonly url: URL;
+  private readonly token: TokenSource;
   private agent: http.Agent | undefined;
 
   /** @throws SiteError for an endpoint that is no address, or that would send the token in the clear */
@@ -87,6 +88,7 @@ export class Transport {
     private readonly options: TransportOptions = {},
   ) {
     this.url = parseEndpoint(site, endpoint.endpoint);
+    this.token = new TokenSource(site, endpoint);
   }
 
   /** @returns the parsed answer; undefined for 204, and for 404 with code `not-found` */
@@ -124,8 +126,9 @@ export class Transport {
     for (let attempt = 0; ; attempt++) {
       let failure: SpillwayError;
       try {
-        const token = call.withToken === false ? undefined : await findToken(this.site, this.endpoint);
+        const token = call.withToken === false ? undefined : this.token.get();
         const answer = await this.once(call, token);
+        if (answer.status === 401 && token && attempt === 0 && this.token.newerThan(token)) continue;
         if (answer.status === 401)
           throw wrongToken(this.site, this.endpoint.endpoint, token?.source ?? "nowhere");
         if (answer.status < 502 || answer.status > 504) return answer;

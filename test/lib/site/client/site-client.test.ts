@@ -56,16 +56,22 @@ afterEach(() => {
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-test("a call carries the token, and the token is read afresh for each call", async () => {
+test("a call carries the token, and a token that was changed is taken up at once", async () => {
   const seen: (string | undefined)[] = [];
+  let right = TOKEN;
   const port = await listen((request, response) => {
     seen.push(request.headers.authorization);
-    response.end(JSON.stringify({ events: [], last: 0 }));
+    if (request.headers.authorization === `Bearer ${right}`)
+      return response.end(JSON.stringify({ events: [], last: 0 }));
+    response.statusCode = 401;
+    response.end(JSON.stringify({ code: "unauthorized", place: "-", problem: "-", mend: "-" }));
   });
-  await client(port).events();
-  fs.writeFileSync(tokenFile, "a-new-one");
-  await client(port).events();
-  expect(seen).toEqual([`Bearer ${TOKEN}`, "Bearer a-new-one"]);
+  const site = client(port);
+  await site.events();
+  right = "a-new-one";
+  fs.writeFileSync(tokenFile, right);
+  await site.events();
+  expect(seen).toEqual([`Bearer ${TOKEN}`, `Bearer ${TOKEN}`, "Bearer a-new-one"]);
 });
 
 test("health needs no token and sends none", async () => {
