@@ -151,7 +151,9 @@ export class HelperProcess {
     const { entry, args, stateDir } = this.options;
     const handle = await startDetached({
       command: process.execPath,
-      args: ["--max-semi-space-size=8", builtFile(entry), "--state-dir", stateDir, ...args],
+      // Small young generation and one malloc arena: a few percent of speed for a third of the memory.
+      args: ["--max-semi-space-size=2", builtFile(entry), "--state-dir", stateDir, ...args],
+      env: { MALLOC_ARENA_MAX: "1" },
       logFile: this.files.log,
     });
     let deadline = Date.now() + START_DEADLINE_MS;

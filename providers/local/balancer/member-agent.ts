@@ -47,7 +47,7 @@ export class MemberAgent extends Agent {
   private readonly sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref();
 
   constructor() {
-    super({ keepAlive: true, maxFreeSockets: 1_024, scheduling: "lifo", timeout: ANSWER_TIMEOUT_MS });
+    super({ keepAlive: true, maxFreeSockets: 256, scheduling: "lifo", timeout: ANSWER_TIMEOUT_MS });
   }
 
   override createConnection(options: TcpNetConnectOpts): Socket {

@@ -247,6 +247,15 @@ describe("broken connections", () => {
     expect(app.seen.length - seen).toBeLessThanOrEqual(3);
   });
 
+  test("a member that upgrades without being asked is a member that failed", async () => {
+    expect((await ask(port, "/rogue", { method: "POST", body: "x" })).status).toBe(502);
+    expect((await ask(port, "/rogue")).status).toBe(502);
+    await site.until(
+      "forward",
+      ({ traffic, members }) => traffic.inFlight === 0 && members[0].inFlight === 0,
+    );
+  });
+
   test("a request that is not idempotent is not sent twice", async () => {
     const seen = app.seen.length;
     expect((await ask(port, "/reset", { method: "POST", body: "buy" })).status).toBe(502);

@@ -236,6 +236,15 @@ describe("quiesce", () => {
     expect((await busy).status).toBe(200);
   });
 
+  test("who has just connected is not taken for idle", async () => {
+    const pool = await site.pool("newcomer", [memberOf(one)]);
+    await order(pool, 1, 0, 0);
+    const client = await rawClient(pool.listen.port);
+    await pause(400);
+    client.send("GET /id HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.expect(/^HTTP\/1\.1 200 [^]*Connection: close/i);
+  });
+
   test("it is over when its time is up, and asking for the same again does not renew it", async () => {
     const pool = await site.pool("timed", [memberOf(one)]);
     const agent = keepAlive();

@@ -110,6 +110,10 @@ function serve(id: string, request: IncomingMessage, response: ServerResponse): 
       return void response.write("half of it", () => request.socket.destroy());
     case "/reset":
       return void request.socket.resetAndDestroy();
+    case "/rogue":
+      return void request.socket.write(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+      );
     case "/refuse-body":
       return json({ id, refused: true });
     default:
