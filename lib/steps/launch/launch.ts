@@ -38,10 +38,18 @@ export async function launchPool(
     return await untilLaunched(client, request, context);
   } catch (error) {
     if (request.undo && asked && before === undefined) {
-      await lastAct((options) => client.deletePool(request.name, request.spec.owner, options));
+      await undo(client, request);
     }
     throw error;
   }
+}
+
+/** Unless it was declared anew since: an apply that was killed may still be winding up while the next one has begun. */
+async function undo(client: SiteClient, { name, spec }: LaunchRequest): Promise<void> {
+  await lastAct(async (options) => {
+    const present = await client.pool(name, options);
+    if (present?.spec.claim === spec.claim) await client.deletePool(name, spec.owner, options);
+  });
 }
 
 function untilLaunched(

@@ -20,6 +20,7 @@ export interface SiphonRequest extends GateName {
 
 /** Everybody, until changed. Idle connections are closed early: whoever comes back asks for the name again. */
 const EVERYBODY: QuiesceSpec = { share: 1, forMs: 0, idleCloseMs: 1_000 };
+const ASK_AGAIN_MS = 2_000;
 const NOBODY: QuiesceSpec = { share: 0, forMs: 0, idleCloseMs: 0 };
 
 /**
@@ -94,7 +95,6 @@ async function look(
   try {
     const options = { ...ONE_LOOK, signal: context.signal };
     if (watch.mustAsk) {
-      // After a silence too: an agent may have been restarted from an older state.
       traffic = await client.quiesce(request.name, EVERYBODY, options);
       watch.asked();
     } else {
@@ -142,16 +142,23 @@ function usersOf(traffic: PoolTraffic): number {
 class EmptyWatch {
   private emptySince: number | undefined;
   private requestsTotal = -1;
-  /** True until the users were asked to leave, and again after a silence. */
-  mustAsk = true;
+  private askedAt = -Infinity;
+
+  /**
+   * Users are asked to leave again and again, and after each silence: an agent may have been restarted from an older state, and an
+   * apply that was killed may still be winding up, and switch off what this one has switched on.
+   */
+  get mustAsk(): boolean {
+    return Date.now() - this.askedAt >= ASK_AGAIN_MS;
+  }
 
   asked(): void {
-    this.mustAsk = false;
+    this.askedAt = Date.now();
   }
 
   silence(): void {
     this.emptySince = undefined;
-    this.mustAsk = true;
+    this.askedAt = -Infinity;
   }
 
   /** Milliseconds for which it was empty, seen by us and by the balancer alike. */

@@ -176,6 +176,21 @@ describe("launch", () => {
     }
   }, 30_000);
 
+  test("a launch that winds up late leaves alone what the next one has declared", async () => {
+    const old = { ...(await launching({ members: 1, environment: { START_DELAY_MS: "500" } })), undo: true };
+    const context = listener();
+    const next = { ...old.spec, claim: "next" };
+    const declaring = {
+      ...context,
+      progress: () => void site.client.putPool(old.name, next).then(() => context.stop()),
+    };
+    await launchPool(sites, old, declaring).catch(() => undefined);
+    await poolUntil(site, old.name, (status) => status?.spec.claim === "next");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await site.client.pool(old.name))?.phase).not.toBe("leaving");
+    await poolUntil(site, old.name, allUp(1));
+  });
+
   test("a launch past its deadline says what it saw last", async () => {
     const slow = await launching({ members: 1 });
     const error = await thrownBy(launchPool(sites, { ...slow, deadlineMs: 0 }, listener()));

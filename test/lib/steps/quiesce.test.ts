@@ -139,6 +139,17 @@ test("an abort leaves the pool serving, with nobody asked to leave any more", as
   expect((await userOf(spec).get()).askedToLeave).toBe(false);
 });
 
+test("users are asked again if someone else has told them to stay", async () => {
+  const { name } = await admitted();
+  const context = listener();
+  const closed = thrownBy(siphonUsers(sites, closing(name, { quietPeriodMs: 60_000 }), context));
+  await heard(context, /./);
+  await site.client.quiesce(name, { share: 0, forMs: 0, idleCloseMs: 0 });
+  await poolUntil(site, name, (status) => status?.quiesce.share === 1, 5_000);
+  context.stop();
+  await closed;
+});
+
 test("a gate that another has replaced has nothing left to close", async () => {
   const { name } = await admitted();
   await site.client.putGate(name, { generation: "g2", admittedAt: Date.now() });
