@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { serveReattach } from "../providers/terraform/plugin";
 import { createProvider } from "../providers/terraform/resources";
 import { writeCliConfig } from "../providers/terraform/cli-config";
+import { makePrivateFolder } from "./private-folder";
 
 /** What Terraform is started with so that it finds our provider. */
 export interface TerraformEnvironment {
@@ -29,7 +29,7 @@ function cliConfigFile(scratch: string): string {
  * three process starts for each plan: what matters when demand is rising.
  */
 export async function attachedTerraform(stackDir: string): Promise<TerraformEnvironment> {
-  const scratch = mkdtempSync(join(tmpdir(), "spillway-"));
+  const scratch = await makePrivateFolder();
   const progressFile = join(scratch, "progress.jsonl");
   // The provider that is attached to reads its own process's environment.
   process.env.SPILLWAY_PROGRESS = progressFile;
