@@ -1,12 +1,14 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { formatBytes } from "../duration";
 import { ChunkTable } from "./chunk-table";
-import { ImageStoreError, storeCorrupt } from "./errors";
+import { ImageStoreError } from "./errors";
 import { readIndex, type HeldChunks, type HeldImage } from "./held-chunks";
-import { RunList, type ImageIndex } from "./image-index";
+import { RunList, type ImageIndex, type Run } from "./image-index";
 import type { Partial } from "./partial";
 
 const COPY_BYTES = 1024 * 1024;
+/** Copies are noted in the journal so many bytes at a time: a killed store makes the last ones again. */
+const KEEP_BYTES = 8 * 1024 * 1024;
 
 /** Neighbouring chunks that lie side by side in their source too. */
 interface Copy {
@@ -25,34 +27,47 @@ interface OpenImage {
 }
 
 /**
- * Fills in what other images hold and what repeats within the image. Each copied chunk is verified; a bad one must be sent.
- * @throws ImageStoreError `image-incomplete` when chunks are nowhere here, `image-corrupt` when a held image is damaged
+ * Fills in what other images hold and what repeats within the image. The copies are not verified: the whole image will be, and what
+ * is wrong then must be sent.
+ * @throws ImageStoreError `image-incomplete` when chunks are nowhere here
  */
 export async function fillIn(partial: Partial, held: HeldChunks, place: string): Promise<void> {
   const sources = planSources(partial, held, place);
   const opened = await openSources(sources, held);
-  const bad = new RunList();
-  const damaged = new Set<string>();
+  const space = Buffer.alloc(COPY_BYTES);
+  let copied: Run[] = [];
+  let copiedBytes = 0;
+  const keep = async () => {
+    if (copied.length > 0) await partial.keep(copied);
+    copied = [];
+    copiedBytes = 0;
+  };
   try {
     // Repeats come last: what they repeat may have to be copied from elsewhere first.
     for (const isRepeat of [false, true]) {
       for (const copy of copiesOf(partial.index, sources, isRepeat, held, opened)) {
-        const other = copy.image && opened.get(copy.image)?.file;
-        const isGood = await copyVerified(partial, copy, other, bad);
-        if (!isGood && copy.image) damaged.add(copy.image.digest);
+        const bytes = space.subarray(0, copy.bytes);
+        const filled = copy.image
+          ? await readOf(opened.get(copy.image)?.file, bytes, copy.sourceOffset)
+          : await partial.read(bytes, copy.sourceOffset);
+        // What could not be read is not what was read before.
+        bytes.fill(0, filled);
+        await partial.write(bytes, copy.offset);
+        copied.push([copy.first, copy.count]);
+        copiedBytes += copy.bytes;
+        if (copiedBytes >= KEEP_BYTES) await keep();
       }
+      await keep();
     }
   } finally {
     for (const { file } of opened.values()) await file.close();
   }
-  if (bad.runs.length === 0) return;
-  await partial.reject(bad.runs);
-  const bytes = formatBytes(partial.index.bytesOf(bad.runs));
-  throw storeCorrupt(
-    place,
-    `${bytes} that were to be copied from ${[...damaged].join(" and ") || "the image itself"} are damaged there, ` +
-      `first at offset ${partial.index.offsetOf(bad.runs[0][0])} of this image`,
-  );
+}
+
+/** How much could be read; nothing of a file that cannot be. */
+async function readOf(file: FileHandle | undefined, into: Buffer, offset: number): Promise<number> {
+  const read = await file?.read(into, 0, into.length, offset).catch(() => undefined);
+  return read?.bytesRead ?? 0;
 }
 
 /** For each position: 0 nothing to do, n held at place n - 1, -n a repeat of position n - 1. */
@@ -84,7 +99,7 @@ function planSources(partial: Partial, held: HeldChunks, place: string): Float64
   });
 }
 
-/** The images that chunks are copied from; one that cannot be opened is left out, and its chunks count as damaged. */
+/** The images that chunks are copied from; one that cannot be opened is left out, and its chunks will be found wrong. */
 async function openSources(sources: Float64Array, held: HeldChunks): Promise<Map<HeldImage, OpenImage>> {
   const images = new Set<HeldImage>();
   for (const source of sources) if (source > 0) images.add(held.place(source - 1).image);
@@ -130,34 +145,4 @@ function* copiesOf(
     offset += length;
   }
   if (copy) yield copy;
-}
-
-/** @returns whether all of it was good */
-async function copyVerified(
-  partial: Partial,
-  copy: Copy,
-  other: FileHandle | undefined,
-  bad: RunList,
-): Promise<boolean> {
-  const { index } = partial;
-  // Zeros where less can be read than there should be: no chunk's key matches them.
-  const bytes = Buffer.alloc(copy.bytes);
-  if (!copy.image) await partial.read(bytes, copy.sourceOffset);
-  else await other?.read(bytes, 0, bytes.length, copy.sourceOffset).catch(() => undefined);
-  const good = new RunList();
-  let at = 0;
-  for (let position = copy.first; position < copy.first + copy.count; position++) {
-    const end = at + index.lengthOf(position);
-    (index.matches(position, bytes.subarray(at, end)) ? good : bad).add(position);
-    at = end;
-  }
-  let goodBytes = 0;
-  for (const [first, count] of good.runs) {
-    const from = index.offsetOf(first) - copy.offset;
-    const to = index.offsetOf(first + count) - copy.offset;
-    await partial.write(bytes.subarray(from, to), copy.offset + from);
-    goodBytes += to - from;
-  }
-  if (good.runs.length > 0) await partial.keep(good.runs);
-  return goodBytes === copy.bytes;
 }

@@ -35,7 +35,7 @@ export async function verifyWhole(partial: Partial, place: string): Promise<void
   await partial.reject(bad);
   throw storeCorrupt(
     place,
-    `${formatBytes(partial.index.bytesOf(bad))} on the disk of the image store are not what was sent, first at offset ${index.offsetOf(bad[0][0])}`,
+    `${formatBytes(partial.index.bytesOf(bad))} are wrong, on the disk of the image store or in another image there that they were copied from; first at offset ${index.offsetOf(bad[0][0])}`,
   );
 }
 
