@@ -41,7 +41,8 @@ function tellAsJson(errors: readonly Report[]): void {
   process.stdout.write(`${JSON.stringify({ ok: false, errors })}\n`);
 }
 
-function reportsOf(error: unknown): Report[] {
+/** Anything thrown as place, problem and mend; several problems found together one by one. */
+export function reportsOf(error: unknown): Report[] {
   if (error instanceof AggregateError) return error.errors.flatMap(reportsOf);
   if (error instanceof SpillwayError) {
     const { place, problem, mend } = error.report;

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { messageOf, SpillwayError } from "../../lib/errors";
 import { findTerraform, loadManifest } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { missing, note, ok, type Finding } from "../doctor/check";
 import * as machine from "../doctor/machine";
-import { EXIT, table } from "../output";
+import { EXIT, reportsOf, table } from "../output";
 
 export interface DoctorOptions {
   readonly dir: string;
@@ -68,8 +67,9 @@ async function project(dir: string): Promise<Finding[]> {
 }
 
 function finding(status: typeof missing, name: string, error: unknown): Finding {
-  if (error instanceof SpillwayError) return status(name, error.report.problem, error.report.mend);
-  return status(name, messageOf(error), "Look at the message.");
+  const reports = reportsOf(error);
+  const all = (part: "problem" | "mend") => [...new Set(reports.map((report) => report[part]))];
+  return status(name, all("problem").join("; "), all("mend").join(" ") || "Look at what it says.");
 }
 
 function render(findings: readonly Finding[]): string {

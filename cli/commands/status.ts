@@ -1,12 +1,12 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatBytes, formatDuration } from "../../lib/duration";
-import { AbortedError, messageOf } from "../../lib/errors";
+import { AbortedError } from "../../lib/errors";
 import { readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
 import type { SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
-import { EXIT, interruptSignal, table } from "../output";
+import { EXIT, interruptSignal, reportsOf, table } from "../output";
 import { endpointsOf } from "../project";
 
 export interface StatusOptions {
@@ -15,7 +15,7 @@ export interface StatusOptions {
   readonly json?: boolean;
 }
 
-type SiteNow = { site: string; context: SiteContext } | { site: string; problem: string };
+type SiteNow = { site: string; context: SiteContext } | { site: string; problem: string; mend: string };
 
 /** An agent that does not answer is part of the status, not a reason to wait. */
 const PATIENCE = { retryBudgetMs: 0, timeoutMs: 3_000 };
@@ -28,12 +28,13 @@ export async function run(options: StatusOptions): Promise<number> {
     for (;;) {
       const now = await Promise.all(sites.names.map((site) => lookAt(sites, site)));
       const hooks = hookStatuses(dir);
-      if (options.json) process.stdout.write(`${JSON.stringify({ sites: now, hooks })}\n`);
+      const ok = now.every((site) => "context" in site);
+      if (options.json) process.stdout.write(`${JSON.stringify({ ok, sites: now, hooks })}\n`);
       else {
         if (options.watch && process.stdout.isTTY) process.stdout.write("\x1b[2J\x1b[H");
         process.stdout.write(`${render(now, hooks)}\n`);
       }
-      if (!options.watch) return now.some((site) => "problem" in site) ? EXIT.failed : EXIT.ok;
+      if (!options.watch) return ok ? EXIT.ok : EXIT.failed;
       await sleep(1_000, signal);
     }
   } catch (error) {
@@ -48,7 +49,8 @@ async function lookAt(sites: SiteDirectory, site: string): Promise<SiteNow> {
   try {
     return { site, context: await sites.get(site).context(PATIENCE) };
   } catch (error) {
-    return { site, problem: messageOf(error) };
+    const [{ problem, mend }] = reportsOf(error);
+    return { site, problem, mend };
   }
 }
 
@@ -73,7 +75,7 @@ function render(sites: readonly SiteNow[], hooks: Record<string, HookStatus>): s
   const lines: string[] = [];
   for (const entry of sites) {
     if ("problem" in entry) {
-      lines.push(`${entry.site}: not reached: ${entry.problem}`);
+      lines.push(`${entry.site}: ${entry.problem}. ${entry.mend}`);
       continue;
     }
     for (const { name, phase, traffic } of entry.context.pools) {

@@ -50,6 +50,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { site, stateDir, ports } = options;
   const log = options.log ?? (() => undefined);
   mustBeName(site);
+  AgentServer.check(options);
   const token = new TokenCheck(await readToken(options));
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const closing: (() => Promise<void> | void)[] = [];
@@ -59,6 +60,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   try {
     const lock = await DirectoryLock.take(stateDir);
     closing.push(() => lock.release());
+    // Before anything is started: an agent that cannot listen leaves nothing running behind.
+    let open: (router: Router) => void = () => undefined;
+    const opened = new Promise<Router>((resolve) => (open = resolve));
+    const server = await AgentServer.listen({
+      ...{ listen: options.listen, tls: options.tls, token, log },
+      router: opened,
+    });
+    closing.push(() => server.close());
     const file = await StateFile.open(join(stateDir, "state.json"), site);
     const events = new EventLog(join(stateDir, "events.ndjson"), log);
     closing.push(() => events.close());
@@ -83,7 +92,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await records.start();
     closing.push(() => pools.stop());
     await pools.start();
-    const server = await AgentServer.listen({ listen: options.listen, tls: options.tls, token, router, log });
+    open(router);
+    // First of all, what is under way is answered.
     closing.push(() => server.close());
     events.add("agent-started", site, `${server.endpoint}, version ${version}, process ${process.pid}`);
     return { endpoint: server.endpoint, close };

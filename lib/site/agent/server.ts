@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import { type AddressInfo, isIP } from "node:net";
+import { createSecureContext } from "node:tls";
 import { SpillwayError, messageOf } from "../../errors";
 import { AgentError, problemOf } from "./problems";
 import { BodyPlaces, announcedBytes, parseJson, readBody } from "./request-body";
@@ -12,6 +13,8 @@ import type { TokenCheck } from "./token";
 const SMALL_REQUEST_MS = 15_000;
 /** The longest a request may take to arrive: a large index over a slow link. */
 const REQUEST_MS = 30 * 60_000;
+const OLDEST_TLS = "TLSv1.2";
+
 export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
@@ -28,7 +31,8 @@ export interface ServerOptions {
   readonly listen: ListenOptions;
   readonly tls?: TlsFiles;
   readonly token: TokenCheck;
-  readonly router: Router;
+  /** Requests that come before it is there wait for it. */
+  readonly router: Router | Promise<Router>;
   readonly log: (line: string) => void;
   /** A body that brings nothing for so long is given up. @default 60000 */
   readonly silenceMs?: number;
@@ -46,7 +50,7 @@ export class AgentServer {
   /** @throws SpillwayError when it cannot, or should not, listen there */
   static async listen(options: ServerOptions): Promise<AgentServer> {
     const { listen, tls } = options;
-    mustBeSafe(listen, tls !== undefined);
+    AgentServer.check(options);
     const settings: http.ServerOptions = {
       requestTimeout: REQUEST_MS,
       headersTimeout: 10_000,
@@ -54,13 +58,19 @@ export class AgentServer {
       connectionsCheckingInterval: 5_000,
     };
     const server = tls
-      ? https.createServer({ ...settings, ...readTls(tls), minVersion: "TLSv1.2" })
+      ? https.createServer({ ...settings, ...readTls(tls), minVersion: OLDEST_TLS })
       : http.createServer(settings);
     const self = new AgentServer(options, server);
     server.on("request", (request, response) => void self.serve(request, response));
     server.on("checkContinue", (request, response) => void self.serve(request, response));
     await bind(server, listen);
     return self;
+  }
+
+  /** Finds what keeps it from listening before anything was done. @throws SpillwayError */
+  static check({ listen, tls }: Pick<ServerOptions, "listen" | "tls">): void {
+    mustBeSafe(listen, tls !== undefined);
+    if (tls) mustFit(tls);
   }
 
   /** `http://127.0.0.1:7501` */
@@ -70,7 +80,7 @@ export class AgentServer {
     return `${this.options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
-  /** Takes no more requests, answers those that are here, and closes. */
+  /** Takes no more requests, answers those that are here, and closes. Idempotent. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.server.close(resolve));
     this.server.closeIdleConnections();
@@ -100,7 +110,7 @@ export class AgentServer {
     const url = new URL(request.url ?? "/", "http://agent");
     const authorized = this.options.token.allows(request.headers.authorization);
     if (!authorized && url.pathname !== "/v1/health") throw unauthorized();
-    const { route, path } = this.options.router.find(method, url.pathname);
+    const { route, path } = (await this.options.router).find(method, url.pathname);
     if (!route.open && !authorized) throw unauthorized();
     const announced = announcedBytes(request, route);
     return this.bodies.hold(announced, async () => {
@@ -154,6 +164,22 @@ function mustBeSafe({ host, port }: ListenOptions, tls: boolean): void {
     problem: `the agent would send its token unencrypted: ${host} is no loopback address`,
     mend: "Give it a certificate and a key (--tls-cert, --tls-key), or let it listen on 127.0.0.1.",
   });
+}
+
+function mustFit(files: TlsFiles): void {
+  const pair = readTls(files);
+  try {
+    createSecureContext({ ...pair, minVersion: OLDEST_TLS });
+  } catch (error) {
+    throw new SpillwayError(
+      {
+        place: `${files.certFile}, ${files.keyFile}`,
+        problem: `the certificate and its key cannot be used: ${messageOf(error)}`,
+        mend: "Give a certificate and the private key that belongs to it, both as PEM.",
+      },
+      { cause: error },
+    );
+  }
 }
 
 function readTls({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer } {
