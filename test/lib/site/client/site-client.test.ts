@@ -1,10 +1,12 @@
 import * as fs from "node:fs";
 import * as http from "node:http";
+import * as https from "node:https";
 import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { AbortedError } from "../../../../lib/errors";
 import { SiteClient, SiteDirectory, SiteError } from "../../../../lib/site/client";
+import { localhostCertificate } from "../../../../providers/terraform/plugin/serve/certificate";
 
 /** Faults only: the real agent is used everywhere else. */
 type Behave = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -246,6 +248,35 @@ test("plain http where tls is expected is told as such", async () => {
   );
   clients.push(tls);
   expect((await failure(tls.health())).code).toBe("not-an-agent");
+});
+
+test("an agent with a certificate of one's own authority is trusted by that authority's file alone", async () => {
+  const { pem, keyPem } = localhostCertificate();
+  const server = https.createServer({ cert: pem, key: keyPem }, (_, response) => response.end(health));
+  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  const endpoint = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const caFile = path.join(folder, "ca.pem");
+  fs.writeFileSync(caFile, pem);
+  const trusting = new SiteClient("cloud", { endpoint, tokenFile, caFile }, { retryBudgetMs: 0 });
+  const wary = new SiteClient("cloud", { endpoint, tokenFile }, { retryBudgetMs: 0 });
+  const lost = new SiteClient(
+    "cloud",
+    { endpoint, tokenFile, caFile: `${caFile}.gone` },
+    { retryBudgetMs: 0 },
+  );
+  clients.push(trusting, wary, lost);
+  try {
+    expect((await trusting.health()).site).toBe("cloud");
+    expect((await failure(wary.health())).report.problem).toMatch(
+      /is not the agent of site "cloud": .*certificate/,
+    );
+    await expect(lost.health()).rejects.toThrow(
+      /the authority file ".*ca\.pem\.gone" of site "cloud" cannot be read/,
+    );
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("an unknown site is refused with the names that are known", () => {
