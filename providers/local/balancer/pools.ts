@@ -8,6 +8,8 @@ import { Pool } from "./pool";
 import { NO_QUIESCE, nextOrder, type QuiesceOrder } from "./quiesce";
 import { TcpFront } from "./tcp-front";
 
+// The sockets of a process that was killed outlive it by some milliseconds.
+const REOPEN_FIRST_MS = 20;
 const REOPEN_MS = 500;
 
 interface Entry {
@@ -124,7 +126,8 @@ export class Pools {
       entry.front = front;
     } catch (error) {
       if (entry.reopen === undefined) this.log(`pool ${entry.pool.spec.name}: ${messageOf(error)}`);
-      entry.reopen = setTimeout(() => void this.inTurn(() => this.reopenLater(entry)), REOPEN_MS);
+      const pauseMs = entry.reopen === undefined ? REOPEN_FIRST_MS : REOPEN_MS;
+      entry.reopen = setTimeout(() => void this.inTurn(() => this.reopenLater(entry)), pauseMs);
     }
   }
 

@@ -6,6 +6,8 @@ import { Endpoint } from "./endpoint";
 import { Records } from "./records";
 import { Responder } from "./responder";
 
+// The sockets of a process that was killed outlive it by some milliseconds.
+const REOPEN_FIRST_MS = 20;
 const REOPEN_MS = 500;
 
 /** The name server's process: `node dist/providers/local/nameserver/main.js --state-dir DIR`. */
@@ -27,7 +29,7 @@ class NameServerProcess {
       this.endpoint = await Endpoint.open(last.address, last.port, this.responder);
     } catch (error) {
       if (!again) log(messageOf(error));
-      setTimeout(() => void this.restore(true), REOPEN_MS);
+      setTimeout(() => void this.restore(true), again ? REOPEN_MS : REOPEN_FIRST_MS);
     }
   }
 

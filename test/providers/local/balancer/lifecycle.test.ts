@@ -278,7 +278,14 @@ describe("where it listens", () => {
     process.kill(pid, "SIGKILL");
     await until(() => !isAlive(pid));
     const squatter = createServer((socket) => socket.destroy());
-    await new Promise<void>((resolve) => squatter.listen(pool.listen.port, "127.0.0.1", resolve));
+    // The last thread of a killed process, and its sockets with it, may go a little later than the process.
+    await until(
+      () =>
+        new Promise((resolve) => {
+          squatter.once("error", () => resolve(false));
+          squatter.listen(pool.listen.port, "127.0.0.1", () => resolve(true));
+        }),
+    );
     expect((await site.view("shop")).traffic.members).toBe(1);
     expect((await refusal(site.put(pool))).cause).toMatchObject({ code: "port-taken" });
     await new Promise<void>((resolve) => squatter.close(() => resolve()));
