@@ -11,6 +11,8 @@ export interface HookProcess {
   /** What it said on standard error, the end of it. */
   complaint(): string;
   running(): boolean;
+  /** Its exit code; null if a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** Ends it in good order, and waits. */
   stop(): Promise<void>;
 }
@@ -27,10 +29,10 @@ export function startHook(dir: string, onEvent: (event: HookEvent) => void): Hoo
   const events: HookEvent[] = [];
   let complaint = "";
   let running = true;
-  const ended = new Promise<void>((resolve) =>
-    child.once("close", () => {
+  const ended = new Promise<number | null>((resolve) =>
+    child.once("close", (code) => {
       running = false;
-      resolve();
+      resolve(code);
     }),
   );
   child.stderr.on(
@@ -51,6 +53,7 @@ export function startHook(dir: string, onEvent: (event: HookEvent) => void): Hoo
     events,
     complaint: () => complaint.trim(),
     running: () => running,
+    ended,
     stop: async () => {
       if (running) child.kill("SIGINT");
       const firmly = setTimeout(() => child.kill("SIGKILL"), 20_000);

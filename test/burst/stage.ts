@@ -3,10 +3,10 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildShopImage } from "../../cli/demo/image";
-import { startLoad, type RunningLoad } from "../../cli/demo/load";
+import { startLoad, type LoadOptions, type LoadTotals, type RunningLoad } from "../../cli/demo/load";
 import { layOutProject, synthesise } from "../../cli/demo/project";
 import { startLab, type Lab } from "../../cli/lab/lab";
-import { writeParameters } from "../../lib/desired";
+import { readParameters, writeParameters } from "../../lib/desired";
 import type { DesiredParameters } from "../../lib/desired/parameters";
 import { findTerraform, type BurstPolicy } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
@@ -47,6 +47,7 @@ export interface Running {
 export class Stage {
   readonly sites: SiteDirectory;
   private load: RunningLoad | undefined;
+  private readonly crowds = new Set<RunningLoad>();
 
   private constructor(
     readonly dir: string,
@@ -91,15 +92,32 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    await this.load?.stop().catch(() => undefined);
+    for (const load of [this.load, ...this.crowds]) await load?.stop().catch(() => undefined);
     this.sites.close();
     await this.lab.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Users that resolve, keep connections and cookies; `rps` requests a second until {@link usersGo}. */
-  async usersCome(rps = 60): Promise<void> {
-    this.load = await startLoad({
+  /** Users that resolve, keep connections and cookies; `rps` requests a second until {@link usersGo}, unless `habits` say otherwise. */
+  async usersCome(rps = 60, habits: Partial<LoadOptions> = {}): Promise<void> {
+    this.load = await this.startUsers(rps, habits);
+  }
+
+  async usersGo() {
+    const totals = await this.load!.stop();
+    this.load = undefined;
+    return totals;
+  }
+
+  /** More users beside the ones of {@link usersCome}. What is returned sends them home again. */
+  async crowdComes(rps: number, habits: Partial<LoadOptions> = {}): Promise<() => Promise<LoadTotals>> {
+    const crowd = await this.startUsers(rps, habits);
+    this.crowds.add(crowd);
+    return () => crowd.stop().finally(() => this.crowds.delete(crowd));
+  }
+
+  private startUsers(rps: number, habits: Partial<LoadOptions>): Promise<RunningLoad> {
+    return startLoad({
       name: "shop.example.test",
       nameServer: this.lab.info.nameServer.endpoint,
       port: this.lab.info.port,
@@ -107,13 +125,8 @@ export class Stage {
       curve: { stepMs: 1_000, rps: [rps, rps] },
       users: 30,
       ttlIgnoringFactor: 2,
+      ...habits,
     });
-  }
-
-  async usersGo() {
-    const totals = await this.load!.stop();
-    this.load = undefined;
-    return totals;
   }
 
   get stackDir(): string {
@@ -138,10 +151,19 @@ export class Stage {
 
   startApply(parameters: DesiredParameters): Running {
     writeParameters(this.parametersFile, { shop: parameters });
+    return this.startApplyAsItIs();
+  }
+
+  /** Applies what the parameters file says. */
+  startApplyAsItIs(): Running {
     return this.start(
       ...["apply", "-no-color", "-auto-approve", "-input=false", "-lock-timeout=30s"],
       `-var-file=${this.parametersFile}`,
     );
+  }
+
+  parameters(): DesiredParameters {
+    return readParameters(this.parametersFile).shop;
   }
 
   async must(...args: string[]): Promise<string> {
@@ -198,6 +220,15 @@ export class Stage {
   memberProcesses(site: string): number[] {
     const unpacked = join(this.lab.info.sites[site as "onprem" | "cloud"].stateDir, "unpacked");
     return processes((pid) => readlinkSync(`/proc/${pid}/cwd`).startsWith(unpacked));
+  }
+
+  /** Terraform commands that run in the stack, whoever started them, and providers that they started. */
+  terraformProcesses(): number[] {
+    return processes(
+      (pid) =>
+        /terraform|tofu/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8")) &&
+        readlinkSync(`/proc/${pid}/cwd`) === this.stackDir,
+    );
   }
 
   /** Provider processes that this stage's Terraform commands started. */
