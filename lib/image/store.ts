@@ -159,10 +159,13 @@ class DirectoryStore implements ImageStore {
 
   path(digest: string): string {
     if (this.completeStatus(digest)) return this.files.of(digest).image;
+    const { site } = this.options;
     const isArriving = this.arrivals.get(digest) !== undefined;
     throw new ImageStoreError(isArriving ? "image-incomplete" : "image-missing", {
       place: this.placeOf(digest),
-      problem: isArriving ? `the image ${digest} is here only in part` : `the image ${digest} is not here`,
+      problem: isArriving
+        ? `site "${site}" holds the image ${digest} only in part`
+        : `site "${site}" does not hold the image ${digest}`,
       mend: "Push it to this site first (`spillway_image_replica`).",
     });
   }
@@ -265,7 +268,7 @@ class DirectoryStore implements ImageStore {
   private requireDigest(digest: string): void {
     if (hexOf(digest) !== undefined) return;
     throw new ImageStoreError("invalid", {
-      place: `site ${this.options.site}`,
+      place: "image store",
       problem: `"${digest.slice(0, 100)}" is not an image digest`,
       mend: "Write it as sha256: and 64 lower-case hex digits.",
     });
@@ -280,7 +283,7 @@ class DirectoryStore implements ImageStore {
   }
 
   private placeOf(digest: string): string {
-    return `site ${this.options.site}, image ${digest}`;
+    return `image ${digest}`;
   }
 }
 

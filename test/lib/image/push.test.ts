@@ -112,7 +112,7 @@ describe("a push", () => {
     const seconds = (Date.now() - started) / 1_000;
     // The first segment goes at once; what follows is spread.
     expect((sentBytes - 600_000) / seconds).toBeLessThan(1_000_000);
-    expect(seconds).toBeLessThan(4);
+    expect(seconds).toBeLessThan(15);
   });
 
   it("stops at once when aborted, and a later one sends only the rest", async () => {
