@@ -69,7 +69,11 @@ export class User {
           }),
         );
       });
-      request.once("error", reject);
+      request.once("error", (error: NodeJS.ErrnoException) => {
+        // A kept connection may be closed just when it is used again; every browser then asks once more.
+        if (request.reusedSocket && error.code === "ECONNRESET") this.get(path).then(resolve, reject);
+        else reject(error);
+      });
       request.end();
     });
   }
