@@ -1,4 +1,4 @@
-import type { Attributes, AnyAttribute } from "../schema";
+import { isWriteOnly, type AnyAttribute, type Attributes } from "../schema";
 import { messageOf } from "../../../../lib/errors";
 import { checkValue } from "../runtime/validate";
 import { defaultOf } from "../values/defaults";
@@ -33,7 +33,7 @@ export function checkProvider(provider: Provider): string[] {
   ]) {
     if (!type.startsWith(`${provider.name}_`)) mistakes.push(`${type}: must start with ${provider.name}_`);
     if (!part.description) mistakes.push(`${type}: has no description`);
-    checkAttributes(type, part.schema, mistakes);
+    checkAttributes(type, part.schema, mistakes, part.kind === "resource");
     for (const name of Object.keys(part.schema)) {
       if (RESERVED_IN_RESOURCES.has(name))
         mistakes.push(`${type}.${name}: Terraform keeps this name for itself`);
@@ -62,23 +62,28 @@ function checkResource(type: string, resource: Resource<unknown>, mistakes: stri
   }
 }
 
-function isWriteOnly(attribute: AnyAttribute): boolean {
-  return attribute.mode === "writeOnly" || attribute.mode === "requiredWriteOnly";
-}
-
-function checkAttributes(place: string, attributes: Attributes, mistakes: string[], insideSet = false): void {
+function checkAttributes(
+  place: string,
+  attributes: Attributes,
+  mistakes: string[],
+  isResource = false,
+  insideSet = false,
+): void {
   for (const [name, attribute] of Object.entries(attributes)) {
     const where = `${place}.${name}`;
     const { kind, options } = attribute;
     if (!NAME.test(name)) mistakes.push(`${where}: names are lower-case with underscores`);
     if (!options.description) mistakes.push(`${where}: has no description`);
+    if (options.timeouts && !(isResource && name === "timeouts")) {
+      mistakes.push(`${where}: timeouts belong to a resource, under the name timeouts`);
+    }
     if (attribute.mode === "default") checkDefault(where, name, attribute, mistakes);
     if (insideSet && isWriteOnly(attribute)) mistakes.push(`${where}: write-only values cannot be in a set`);
     if (insideSet && kind.shape === "leaf" && kind.form === "dynamic") {
       mistakes.push(`${where}: dynamic values cannot be in a set`);
     }
     if (kind.shape === "nested") {
-      checkAttributes(where, kind.attributes, mistakes, insideSet || kind.nesting === "set");
+      checkAttributes(where, kind.attributes, mistakes, false, insideSet || kind.nesting === "set");
     } else if (kind.shape === "collection") {
       checkElement(where, kind.element, mistakes);
     }
@@ -87,7 +92,7 @@ function checkAttributes(place: string, attributes: Attributes, mistakes: string
 
 function checkDefault(where: string, name: string, attribute: AnyAttribute, mistakes: string[]): void {
   try {
-    const [problem] = checkValue(attribute, defaultOf(attribute, name), [], false);
+    const [problem] = checkValue(attribute, defaultOf(attribute, name), []);
     if (problem) mistakes.push(`${where}: its default does not fit: ${problem.summary}`);
   } catch (thrown) {
     mistakes.push(`${where}: its default does not fit: ${messageOf(thrown)}`);

@@ -1,5 +1,5 @@
 import type { Provider, ProviderFunction } from "../define";
-import type { AnyAttribute, Attributes } from "../schema";
+import { isWriteOnly, type AnyAttribute, type Attributes } from "../schema";
 import { entriesOf } from "../values/raw";
 import { wireTypeOf, type WireType } from "../values/wire-type";
 
@@ -67,7 +67,7 @@ function traitsOf(attribute: AnyAttribute): string[] {
     traits.push(`default \`${JSON.stringify(options.defaultValue, jsonOfNumbers)}\``);
   else if (!isComputedOnly(attribute)) traits.push("optional");
   if (mode === "optionalComputed" || mode === "optionalComputedOrNull") traits.push("computed if left out");
-  if (mode === "writeOnly" || mode === "requiredWriteOnly") traits.push("write-only");
+  if (isWriteOnly(attribute)) traits.push("write-only");
   if (options.forceNew) traits.push("a change replaces the resource");
   if (options.sensitive) traits.push("sensitive");
   if (options.deprecated !== undefined) traits.push(`deprecated: ${options.deprecated}`);

@@ -1,5 +1,5 @@
 import type { Provider, ProviderFunction } from "../define";
-import type { AnyAttribute, Attributes } from "../schema";
+import { isWriteOnly, type AnyAttribute, type Attributes } from "../schema";
 import {
   MARKDOWN,
   NESTING,
@@ -17,8 +17,7 @@ export function givenBy(attribute: AnyAttribute, insideComputed: boolean) {
   const required = !insideComputed && (mode === "required" || mode === "requiredWriteOnly");
   const computed = insideComputed || !(required || mode === "optional" || mode === "writeOnly");
   const optional = !insideComputed && !required && mode !== "computed" && mode !== "computedOrNull";
-  const writeOnly = mode === "writeOnly" || mode === "requiredWriteOnly";
-  return { required, optional, computed, writeOnly };
+  return { required, optional, computed, writeOnly: isWriteOnly(attribute) };
 }
 
 /** Are the attributes below it only given by the provider? */

@@ -33,7 +33,7 @@ export const callFunction: Handler<"CallFunction"> = async (request, session, op
   const args: Record<string, unknown> = {};
   for (const [index, [name, attribute]] of parameters.entries()) {
     const raw = unpack(request.arguments[index]?.msgpack ?? NULL_BYTES);
-    const [report] = checkValue(attribute, raw, [name], attribute.options.sensitive);
+    const report = checkValue(attribute, raw, [name]).find(({ severity }) => severity !== "warning");
     if (report) return { error: { text: `${report.summary}.`, functionArgument: index } };
     args[name] = toHandler(attribute, raw);
   }

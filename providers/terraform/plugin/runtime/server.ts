@@ -124,6 +124,8 @@ export function serveConnection(
     },
   });
   const injector = server.createConnectionInjector(credentials);
+  // A Terraform that was killed resets its connection; "close" follows.
+  socket.on("error", () => undefined);
   socket.once("close", () => {
     session.stop("Terraform is gone");
     server.forceShutdown();

@@ -1,19 +1,34 @@
 import { formatPath, type DiagnosticReport, type Path } from "../diagnostic";
-import { UNKNOWN, isWhollyKnown, type AnyAttribute, type Attributes, type LeafForm } from "../schema";
+import {
+  UNKNOWN,
+  isWhollyKnown,
+  isWriteOnly,
+  type AnyAttribute,
+  type Attributes,
+  type LeafForm,
+} from "../schema";
 import { Decimal } from "../values/decimal";
 import { asObject, decimalOf, entriesOf, type Raw, type RawObject } from "../values/raw";
 import { toHandler } from "../values/to-handler";
 
-/** Everything that is wrong with the known values of a configuration, by the checks of its attributes. */
-export function checkConfig(attributes: Attributes, config: RawObject, path: Path = []): DiagnosticReport[] {
+/**
+ * Everything that is wrong with the known values of a configuration, by the checks of its attributes.
+ * @param hidden whether no value may be shown: the object around it is sensitive
+ */
+export function checkConfig(
+  attributes: Attributes,
+  config: RawObject,
+  path: Path = [],
+  hidden = false,
+): DiagnosticReport[] {
   return entriesOf(attributes).flatMap(([name, attribute]) => {
     const raw = config[name] ?? null;
     const at = [...path, name];
+    if (raw !== null) return checkValue(attribute, raw, at, hidden);
     // Terraform itself misses a null that is written out inside a nested attribute.
-    if (raw === null && attribute.mode.startsWith("required")) {
-      return [{ summary: `\`${formatPath(at)}\` must be given, got null`, path: at }];
-    }
-    return checkValue(attribute, raw, at, attribute.options.sensitive);
+    return attribute.mode.startsWith("required")
+      ? [{ summary: `\`${formatPath(at)}\` must be given, got null`, path: at }]
+      : [];
   });
 }
 
@@ -22,40 +37,21 @@ export function checkValue(
   attribute: AnyAttribute,
   raw: Raw,
   path: Path,
-  hidden: boolean,
+  hiddenAround = false,
 ): DiagnosticReport[] {
   if (raw === null || raw === UNKNOWN) return [];
   const { kind, options } = attribute;
-  const reports: DiagnosticReport[] = [];
-  if (kind.shape === "leaf") {
-    const problem = numberProblem(kind.form, raw);
-    if (problem) return [report(path, problem, undefined, got(attribute, raw, hidden))];
-  } else {
-    const parts: [string | number, Raw][] =
-      kind.nesting === "single"
-        ? []
-        : Array.isArray(raw)
-          ? raw.map((part, index) => [index, part])
-          : Object.entries(raw);
-    for (const [key, part] of parts) {
-      const at = [...path, key];
-      if (part === null) {
-        reports.push({
-          summary: `\`${formatPath(at)}\` must not be null`,
-          detail: "Leave the element out.",
-          path: at,
-        });
-      } else if (kind.shape === "collection") {
-        reports.push(...checkValue(kind.element, part, at, hidden || kind.element.options.sensitive));
-      } else {
-        reports.push(...checkConfig(kind.attributes, asObject(part) ?? {}, at));
-      }
-    }
-    if (kind.nesting === "single") reports.push(...checkConfig(kind.attributes, asObject(raw) ?? {}, path));
-    if (reports.length > 0) return reports;
-  }
-  if (options.checks.length === 0) return reports;
-  const value = toHandler(attribute, raw);
+  const hidden = hiddenAround || options.sensitive || isWriteOnly(attribute);
+  const reports = deprecation(attribute, path);
+  const problem = kind.shape === "leaf" ? numberProblem(kind.form, raw) : undefined;
+  if (problem) return [...reports, report(path, problem, undefined, got(attribute, raw, hidden))];
+  const inside = partsOf(attribute, raw).flatMap(([at, part]) =>
+    checkPart(attribute, part, [...path, ...at], hidden),
+  );
+  if (inside.some(({ severity }) => severity !== "warning")) return [...reports, ...inside];
+  reports.push(...inside);
+
+  const value = options.checks.length > 0 ? toHandler(attribute, raw) : UNKNOWN;
   if (!isWhollyKnown(value)) return reports;
   for (const check of options.checks) {
     const result = check(value);
@@ -64,6 +60,30 @@ export function checkValue(
     reports.push(report(path, problem, mend, got(attribute, raw, hidden)));
   }
   return reports;
+}
+
+/** The elements of a collection, the objects of a nested attribute, each with its place in it. */
+function partsOf({ kind }: AnyAttribute, raw: Raw): [Path, Raw][] {
+  if (kind.shape === "leaf") return [];
+  if (kind.nesting === "single") return [[[], raw]];
+  return Array.isArray(raw)
+    ? raw.map((part, index) => [[index], part])
+    : Object.entries(raw as RawObject).map(([key, part]) => [[key], part]);
+}
+
+function checkPart({ kind }: AnyAttribute, part: Raw, path: Path, hidden: boolean): DiagnosticReport[] {
+  if (part === null) {
+    return [{ summary: `\`${formatPath(path)}\` must not be null`, detail: "Leave the element out.", path }];
+  }
+  if (part === UNKNOWN) return [];
+  if (kind.shape === "collection") return checkValue(kind.element, part, path, hidden);
+  return kind.shape === "nested" ? checkConfig(kind.attributes, asObject(part) ?? {}, path, hidden) : [];
+}
+
+function deprecation({ options }: AnyAttribute, path: Path): DiagnosticReport[] {
+  if (options.deprecated === undefined) return [];
+  const summary = `\`${formatPath(path)}\` is deprecated`;
+  return [{ severity: "warning", summary, detail: options.deprecated, path }];
 }
 
 function report(path: Path, problem: string, mend: string | undefined, got: string): DiagnosticReport {

@@ -52,6 +52,11 @@ export interface AnyAttribute {
   readonly options: AttributeOptions;
 }
 
+/** Is its value handed to the provider, and stored nowhere? */
+export function isWriteOnly({ mode }: AnyAttribute): boolean {
+  return mode === "writeOnly" || mode === "requiredWriteOnly";
+}
+
 /** The attributes of a resource, a data source, a provider or a nested object, by name. */
 export interface Attributes {
   readonly [name: string]: AnyAttribute;

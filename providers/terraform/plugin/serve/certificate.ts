@@ -42,7 +42,12 @@ export function localhostCertificate(now: Date = new Date()): Certificate {
       sequence(
         extension(oid(2, 5, 29, 19), true, sequence(der(TAG.boolean, Buffer.of(0xff)))), // basic constraints: CA
         extension(oid(2, 5, 29, 15), true, der(TAG.bits, Buffer.of(2, 0x84))), // key usage: sign data, sign certificates
-        extension(oid(2, 5, 29, 37), false, sequence(oid(1, 3, 6, 1, 5, 5, 7, 3, 1))), // extended key usage: server
+        // extended key usage: server, client (Terraform's own certificate is of the same kind)
+        extension(
+          oid(2, 5, 29, 37),
+          false,
+          sequence(oid(1, 3, 6, 1, 5, 5, 7, 3, 1), oid(1, 3, 6, 1, 5, 5, 7, 3, 2)),
+        ),
         extension(oid(2, 5, 29, 17), false, sequence(der(0x82, Buffer.from("localhost")))), // subject alternative name
       ),
     ),

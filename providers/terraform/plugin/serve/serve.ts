@@ -54,6 +54,10 @@ export async function serve(provider: Provider): Promise<void> {
   });
   process.on("exit", () => listener.remove());
   exitWithParent(() => end(1, "Terraform is gone", ORPHAN_GRACE_MS));
+  // A closed terminal, a system that shuts down: operations wind up, and the socket goes.
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => end(1, `the provider got ${signal}`, ORPHAN_GRACE_MS));
+  }
 
   const { network, address } = listener.endpoint;
   const shown = certificate ? certificate.der.toString("base64").replace(/=+$/, "") : "";

@@ -1,5 +1,5 @@
 import { formatPath, type Path } from "../diagnostic";
-import { UNKNOWN, type AnyAttribute, type Attributes, type LeafForm } from "../schema";
+import { isWriteOnly, UNKNOWN, type AnyAttribute, type Attributes, type LeafForm } from "../schema";
 import { Decimal } from "./decimal";
 import { asObject, entriesOf, type Raw, type RawObject } from "./raw";
 import { toHandler } from "./to-handler";
@@ -33,7 +33,7 @@ export function objectFromHandler(
   for (const [name, attribute] of entriesOf(attributes)) {
     const part = given[name];
     // Write-only values are for the handler's eyes: they never leave it, even if it returns them.
-    const left = attribute.mode === "writeOnly" || attribute.mode === "requiredWriteOnly";
+    const left = isWriteOnly(attribute);
     result[name] =
       part === undefined || part === null || left
         ? null
@@ -122,8 +122,7 @@ function leafFromHandler(
       if (typeof value !== "number" || !Number.isFinite(value)) {
         throw new HandlerValueError(path, `must be a finite number, got ${describe(value)}`);
       }
-      if (Number.isSafeInteger(value)) return value;
-      // What Terraform sent for this very double has all the digits; a double's own shortest form need not.
+      // What Terraform sent for this very double has all the digits; the double may have fewer, even if it is whole.
       return (
         (hints.find((hint) => isNumeric(hint) && Number(hint) === value) as Raw) ?? exactly(Decimal.of(value))
       );
@@ -132,6 +131,11 @@ function leafFromHandler(
 
 function isNumeric(raw: Raw | undefined): boolean {
   return typeof raw === "number" || typeof raw === "bigint" || (typeof raw === "string" && raw !== "");
+}
+
+/** A number that a handler made is the decimal that it prints as. */
+function shortest(value: number): Raw {
+  return Number.isSafeInteger(value) ? value : Decimal.of(value).toString();
 }
 
 /** Whole numbers that a double holds go as numbers, everything else by its digits: Terraform's numbers are decimal. */
@@ -172,10 +176,12 @@ function rawOfJson(value: unknown): Raw {
   return value as Raw;
 }
 
+/** The kind of value, never the value: it may be a secret. */
 function describe(value: unknown): string {
   if (value === UNKNOWN) return "an unknown value";
   if (Array.isArray(value)) return "an array";
   if (value instanceof Decimal) return "a Decimal";
-  if (value !== null && typeof value === "object") return "an object";
-  return typeof value === "number" ? String(value) : value === null ? "null" : `a ${typeof value}`;
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

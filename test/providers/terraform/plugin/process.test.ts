@@ -1,6 +1,13 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Client, credentials, type ChannelCredentials } from "@grpc/grpc-js";
+import { PROCEDURES } from "../../../../providers/terraform/plugin/protocol/messages";
+import {
+  localhostCertificate,
+  type Certificate,
+} from "../../../../providers/terraform/plugin/serve/certificate";
 import { providerMirror, type ProviderMirror } from "./support/provider-mirror";
 import { Workspace } from "./support/terraform";
 
@@ -188,4 +195,65 @@ test("a Terraform that speaks no common protocol is told so in the line that it 
   });
   expect(old).toMatchObject({ status: 1 });
   expect(old.stdout).toContain("speaks plugin protocol 6, and this Terraform offers only 4, 5");
+});
+
+const MAGIC = {
+  TF_PLUGIN_MAGIC_COOKIE: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+  PLUGIN_PROTOCOL_VERSIONS: "5,6",
+};
+
+/** Starts the executable as Terraform does, with a certificate of its own. */
+async function startedByHand(
+  certificate: Certificate,
+): Promise<{ child: ChildProcess; address: string; server: Buffer }> {
+  const child = spawn(mirror.executable, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { PATH: process.env.PATH, PLUGIN_CLIENT_CERT: certificate.pem, ...MAGIC },
+  });
+  const line = await new Promise<string>((resolve) =>
+    child.stdout.once("data", (data: Buffer) => resolve(data.toString())),
+  );
+  const [core, protocol, network, path, kind, der] = line.trim().split("|");
+  expect([core, protocol, network, kind]).toEqual(["1", "6", "unix", "grpc"]);
+  const server = Buffer.from(new X509Certificate(Buffer.from(der!, "base64")).toString());
+  return { child, address: path!, server };
+}
+
+/** The names of the resources, asked for over gRPC by whoever has these credentials. */
+function askResources(address: string, credentials: ChannelCredentials): Promise<string[]> {
+  const client = new Client(`unix://${address}`, credentials, {
+    "grpc.ssl_target_name_override": "localhost",
+    "grpc.default_authority": "localhost",
+  });
+  const { response } = PROCEDURES.GetMetadata;
+  return new Promise<string[]>((resolve, reject) => {
+    client.makeUnaryRequest(
+      "/tfplugin6.Provider/GetMetadata",
+      () => Buffer.alloc(0),
+      (bytes) => response.decode(bytes),
+      {},
+      { deadline: Date.now() + 5_000 },
+      (error, answer) => (error ? reject(error) : resolve(answer!.resources.map(({ typeName }) => typeName))),
+    );
+  }).finally(() => client.close());
+}
+
+test("only who started it can talk to it, and it leaves nothing behind when it is told to end", async () => {
+  const [terraform, stranger] = [localhostCertificate(), localhostCertificate()];
+  const { child, address, server } = await startedByHand(terraform);
+  try {
+    const as = ({ keyPem, pem }: Certificate) =>
+      credentials.createSsl(server, Buffer.from(keyPem), Buffer.from(pem));
+    expect(await askResources(address, as(terraform))).toEqual(["shop_server", "shop_ticket"]);
+    for (const other of [as(stranger), credentials.createSsl(server), credentials.createInsecure()]) {
+      await expect(askResources(address, other)).rejects.toThrow(/UNAVAILABLE|DEADLINE_EXCEEDED/);
+    }
+    expect(await askResources(address, as(terraform))).toHaveLength(2);
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    expect(await ended).toBe(1);
+    expect(existsSync(dirname(address))).toBe(false);
+  } finally {
+    child.kill("SIGKILL");
+  }
 });

@@ -2,6 +2,7 @@ import {
   a,
   defineProvider,
   defineResource,
+  timeouts,
   type Attributes,
 } from "../../../../../providers/terraform/plugin";
 
@@ -45,6 +46,11 @@ test.each<[string, Attributes, string]>([
     "shop_x.s: an element cannot be optional",
   ],
   ["objects in a plain list", { s: a.list(a.nested({})).describe("d") }, "shop_x.s: use nestedList"],
+  [
+    "a timeouts attribute of another name",
+    { limits: timeouts({ create: "1m" }) },
+    "shop_x.limits: timeouts belong to a resource, under the name timeouts",
+  ],
   [
     "a default that does not fit",
     {

@@ -9,7 +9,7 @@ test("the certificate is what Terraform asks for: for localhost by DNS name, by 
   expect(read.subjectAltName).toBe("DNS:localhost");
   expect(read.checkHost("localhost")).toBe("localhost");
   expect(read.ca).toBe(true);
-  expect(read.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1"]);
+  expect(read.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
   expect(read.verify(read.publicKey)).toBe(true);
   expect(read.checkIssued(read)).toBe(true);
   expect(read.checkPrivateKey(createPrivateKey(certificate.keyPem))).toBe(true);
