@@ -95,7 +95,7 @@ function launchedMessage(status: PoolStatus, request: LaunchRequest): string {
   const up = status.members.filter(({ state }) => state === "up").length;
   const draining = status.members.filter(({ state }) => state === "draining").length;
   const leaving = draining > 0 ? `, ${draining} draining` : "";
-  return `${launchedOf(status, request)} of ${request.spec.members} members launched, ${up} up${leaving}`;
+  return `${launchedOf(status, request)} of ${request.spec.members} members launched, ${up} up${leaving}${status.problem ? `; ${status.problem}` : ""}`;
 }
 
 function launchFailed(subject: string, status: PoolStatus): SpillwayError {
