@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatBytes, formatDuration } from "../../lib/duration";
 import { AbortedError } from "../../lib/errors";
-import { readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
+import { leaseHolder, readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
 import type { SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
@@ -27,7 +27,7 @@ export async function run(options: StatusOptions): Promise<number> {
   try {
     for (;;) {
       const now = await Promise.all(sites.names.map((site) => lookAt(sites, site)));
-      const hooks = hookStatuses(dir);
+      const hooks = await hookStatuses(dir);
       const ok = now.every((site) => "context" in site);
       if (options.json) process.stdout.write(`${JSON.stringify({ ok, sites: now, hooks })}\n`);
       else {
@@ -54,12 +54,15 @@ async function lookAt(sites: SiteDirectory, site: string): Promise<SiteNow> {
   }
 }
 
-/** What each hook wrote of itself. */
-function hookStatuses(dir: string): Record<string, HookStatus> {
-  const statuses: Record<string, HookStatus> = {};
+/** What a hook wrote of itself, and whether it is still there to do what it says. */
+type HookNow = HookStatus & { readonly alive: boolean };
+
+async function hookStatuses(dir: string): Promise<Record<string, HookNow>> {
+  const statuses: Record<string, HookNow> = {};
   for (const name of hookNames(dir)) {
-    const status = readStatus(stateDirectory(dir, name).status);
-    if (status) statuses[name] = status;
+    const { status: file, lease } = stateDirectory(dir, name);
+    const status = readStatus(file);
+    if (status) statuses[name] = { ...status, alive: (await leaseHolder(lease)) !== undefined };
   }
   return statuses;
 }
@@ -70,7 +73,7 @@ function hookNames(dir: string): readonly string[] {
   return readdirSync(folder).filter((name) => existsSync(stateDirectory(dir, name).status));
 }
 
-function render(sites: readonly SiteNow[], hooks: Record<string, HookStatus>): string {
+function render(sites: readonly SiteNow[], hooks: Record<string, HookNow>): string {
   const pools = [["SITE", "POOL", "PHASE", "MEMBERS UP", "SESSIONS", "REQUESTS/S", "P95", "QUIET FOR"]];
   const lines: string[] = [];
   for (const entry of sites) {
@@ -105,7 +108,11 @@ function render(sites: readonly SiteNow[], hooks: Record<string, HookStatus>): s
   return [pools.length > 1 ? table(pools) : "no pools", ...lines].join("\n");
 }
 
-function hookLines(name: string, status: HookStatus): string[] {
+function hookLines(name: string, status: HookNow): string[] {
+  if (!status.alive) {
+    const ago = formatDuration(Date.now() - status.updatedAt);
+    return [`hook ${name}: not running; it was ${status.phase} when it was heard of last, ${ago} ago`];
+  }
   const lines = [
     `hook ${name}: ${status.phase} for ${formatDuration(Date.now() - status.phaseSince)}; ${status.next}`,
   ];
@@ -117,6 +124,8 @@ function hookLines(name: string, status: HookStatus): string[] {
     lines.push(`hook ${name}: running for ${formatDuration(Date.now() - status.running.since)}: ${what}`);
   }
   if (status.lastProblem)
-    lines.push(`hook ${name}: ${status.failures} failures in a row: ${status.lastProblem}`);
+    lines.push(
+      `hook ${name}: ${status.failures === 1 ? "failed" : `${status.failures} failures in a row`}: ${status.lastProblem}`,
+    );
   return lines;
 }
