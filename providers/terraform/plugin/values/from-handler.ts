@@ -124,8 +124,7 @@ function leafFromHandler(
       }
       // What Terraform sent for this very double has all the digits; the double may have fewer, even if it is whole.
       return (
-        (hints.find((hint) => isNumeric(hint) && Number(hint) === value) as Raw) ?? exactly(Decimal.of(value))
-      );
+        (hints.find((hint) => isNumeric(hint) && Number(hint) === value) as Raw) ?? shortest(value);
   }
 }
 
