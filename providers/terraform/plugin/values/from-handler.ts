@@ -123,8 +123,7 @@ function leafFromHandler(
         throw new HandlerValueError(path, `must be a finite number, got ${describe(value)}`);
       }
       // What Terraform sent for this very double has all the digits; the double may have fewer, even if it is whole.
-      return (
-        (hints.find((hint) => isNumeric(hint) && Number(hint) === value) as Raw) ?? shortest(value);
+      return (hints.find((hint) => isNumeric(hint) && Number(hint) === value) as Raw) ?? shortest(value);
   }
 }
 
