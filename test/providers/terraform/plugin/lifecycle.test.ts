@@ -205,3 +205,61 @@ test("a set is the same whatever the order it is written in", async () => {
   ]);
   expect(await w.planExit()).toBe(0);
 });
+
+test("a saved plan does what it said, and no other plan after that", async () => {
+  const w = workspace();
+  w.write(FULL);
+  await w.plan();
+  await w.ok("apply", "plan.bin");
+  expect(await w.planExit()).toBe(0);
+  expect((await w.run("apply", "plan.bin")).text).toContain("Saved plan is stale");
+});
+
+test("changes that are to be ignored are ignored", async () => {
+  const w = workspace();
+  const server = (size: number) =>
+    `resource "shop_server" "a" {\n  name = "a"\n  size = ${size}\n  lifecycle {\n    ignore_changes = [size]\n  }\n}`;
+  w.write(server(1));
+  await w.apply();
+  w.write(server(5));
+  expect(await w.planExit()).toBe(0);
+});
+
+test("a replacement may be created before the old one is destroyed", async () => {
+  const w = workspace();
+  const ticket = (subject: string) =>
+    `resource "shop_ticket" "t" {\n  subject = "${subject}"\n  lifecycle {\n    create_before_destroy = true\n  }\n}`;
+  w.write(ticket("x"));
+  await w.apply();
+  w.write(ticket("y"));
+  expect((await w.plan()).resource_changes[0]!.change.actions).toEqual(["create", "delete"]);
+  await w.apply();
+  expect(w.attributes("shop_ticket").id).toBe("t-y");
+});
+
+test("a provider whose configuration an apply will tell is planned with unknown values, and applied with known ones", async () => {
+  const w = workspace();
+  w.write(
+    `resource "terraform_data" "where" { input = "${w.store}" }\nresource "shop_server" "a" { name = "a" }`,
+    `provider "shop" { directory = terraform_data.where.output }`,
+  );
+  await w.apply();
+  expect(readdirSync(w.store)).toEqual(["s-a.json"]);
+  expect(await w.planExit()).toBe(0);
+});
+
+test("terraform test runs against it", async () => {
+  const w = workspace();
+  w.write(`resource "shop_server" "a" { name = "a" }`);
+  writeFileSync(
+    join(w.directory, "server.tftest.hcl"),
+    `run "made" {
+      assert {
+        condition     = shop_server.a.id == "s-a" && shop_server.a.monitor.rise == 2
+        error_message = "not as it should be"
+      }
+    }`,
+  );
+  expect((await w.ok("test")).text).toContain("1 passed, 0 failed");
+  expect(readdirSync(w.store)).toEqual([]);
+});

@@ -21,13 +21,13 @@ import { sleep } from "../../../../../lib/wait";
 
 /** Keeps each thing as a JSON file in a directory, so that tests see from outside what the provider did. */
 export class Store {
-  constructor(readonly directory: string) {
-    mkdirSync(directory, { recursive: true });
-  }
+  constructor(readonly directory: string) {}
+
   private file(id: string): string {
     return join(this.directory, `${id}.json`);
   }
   put(id: string, value: object): void {
+    mkdirSync(this.directory, { recursive: true });
     writeFileSync(
       this.file(id),
       JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? `${part}` : part)),
@@ -362,7 +362,7 @@ export const shop = defineProvider({
     if (config.directory === "") error("directory", "`directory` must not be empty");
   },
   configure(config) {
-    if (isUnknown(config.directory)) return new Store(join(process.cwd(), "unknown-store"));
+    if (isUnknown(config.directory)) return new Store("/not/known/yet");
     if (config.directory === "/forbidden") {
       throw new Diagnostic({ summary: "The store cannot be there", path: ["directory"] });
     }
