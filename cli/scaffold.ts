@@ -9,8 +9,8 @@ export interface ScaffoldOptions {
   readonly dir: string;
   /** The burst's name: it becomes a package, a stack, a pool and a host name. */
   readonly name: string;
-  /** The version of this package. */
-  readonly spillwayVersion: string;
+  /** How the project depends on this package: `^0.1.0`, or `file:` and a folder. */
+  readonly spillway: string;
 }
 
 /** Templates by where they go in the project. Their names end in .txt so that no tool takes them for its own. */
@@ -25,6 +25,7 @@ const FILES: Readonly<Record<string, string>> = {
   "app/member.json": "member.json.txt",
   "app/server.js": "server.js.txt",
   ".gitignore": "gitignore.txt",
+  ".npmrc": "npmrc.txt",
   "README.md": "README.md.txt",
 };
 
@@ -42,7 +43,7 @@ const TAKEN = ["spillway", "cdktf", "constructs", "typescript", "ts-node"];
 export function scaffold(options: ScaffoldOptions): string[] {
   const dir = resolve(options.dir);
   checkName(options.name);
-  const values = { name: options.name, spillwayVersion: options.spillwayVersion };
+  const values = { name: options.name, spillway: options.spillway };
   const texts = new Map(Object.entries(FILES).map(([file, template]) => [file, fill(template, values)]));
   texts.set(`desired/${options.name}.tfvars.json`, parameters(options.name));
   const files = [...texts.keys()].sort();

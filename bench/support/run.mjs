@@ -52,7 +52,7 @@ export function table({ title, rows }) {
   return [
     title,
     ...rows.map(({ name, value, unit, goal, met }) => {
-      const verdict = goal === "" ? "" : `${met ? "met" : "MISSED"} (goal ${goal})`;
+      const verdict = goal === undefined || goal === "" ? "" : `${met ? "met" : "MISSED"} (goal ${goal})`;
       return `  ${name.padEnd(64)} ${String(value).padStart(10)} ${unit.padEnd(18)} ${verdict}`.trimEnd();
     }),
   ].join("\n");

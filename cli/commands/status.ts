@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { formatBytes, formatDuration } from "../../lib/duration";
 import { AbortedError } from "../../lib/errors";
 import { leaseHolder, readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
-import type { SiteContext } from "../../lib/site/api";
+import type { PoolTraffic, SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
 import { EXIT, interruptSignal, reportsOf, table } from "../output";
@@ -14,6 +14,9 @@ export interface StatusOptions {
   readonly watch?: boolean;
   readonly json?: boolean;
 }
+
+/** A balancer tells an absurdly long quiet of a pool that nobody ever used. */
+const NEVER_USED_MS = Number.MAX_SAFE_INTEGER / 2;
 
 type SiteNow = { site: string; context: SiteContext } | { site: string; problem: string; mend: string };
 
@@ -90,7 +93,7 @@ function render(sites: readonly SiteNow[], hooks: Record<string, HookNow>): stri
         String(traffic.sessions),
         traffic.requestsPerSecond.toFixed(0),
         `${traffic.latencyMs.p95.toFixed(0)} ms`,
-        traffic.openConnections > 0 ? "-" : formatDuration(traffic.quietMs),
+        quietFor(traffic),
       ]);
     }
     for (const image of entry.context.images) {
@@ -105,7 +108,19 @@ function render(sites: readonly SiteNow[], hooks: Record<string, HookNow>): stri
     }
   }
   for (const [name, status] of Object.entries(hooks)) lines.push(...hookLines(name, status));
-  return [pools.length > 1 ? table(pools) : "no pools", ...lines].join("\n");
+  const asked = sites.some((entry) => "context" in entry);
+  const head =
+    pools.length > 1
+      ? table(pools)
+      : asked
+        ? "no pools"
+        : "no site could be asked: nothing is known of pools";
+  return [head, ...lines].join("\n");
+}
+
+function quietFor({ openConnections, quietMs }: PoolTraffic): string {
+  if (openConnections > 0) return "-";
+  return quietMs >= NEVER_USED_MS ? "never used" : formatDuration(quietMs);
 }
 
 function hookLines(name: string, status: HookNow): string[] {

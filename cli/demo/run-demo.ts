@@ -9,6 +9,7 @@ import { startLab } from "../lab/lab";
 import { assembleRun } from "./assemble-run";
 import { startHook, type HookProcess } from "./hook-process";
 import { buildShopImage } from "./image";
+import { inOrder } from "./in-order";
 import { startLoad, type LoadBucket, type RunningLoad } from "./load";
 import { layOutProject, synthesise } from "./project";
 import { applyByHand } from "./quiet-apply";
@@ -37,7 +38,7 @@ const LAST_CALL_MS = 115_000;
 /** What a demo's hurry asks of the hook, besides what the shop declares. A real shop waits minutes where this waits seconds. */
 const HURRIED_POLICY = {
   confirmations: 2,
-  homeAfterMs: 3_000,
+  homeAfterMs: 6_000,
   minimumStayMs: 10_000,
   launchEstimateMs: 3_000,
   intervalMs: 500,
@@ -50,7 +51,8 @@ const HURRIED_POLICY = {
  * @throws SpillwayError, AbortedError
  */
 export async function runDemo(options: DemoOptions): Promise<RunRecord> {
-  const { dir, timeline, startedAt, signal } = options;
+  const { dir, startedAt, signal } = options;
+  const timeline = inOrder(options.timeline);
   const tool = await findTerraform();
   const curve = demandCurve(readShippedTrace(), {
     stretch: options.seconds ? stretchTo(OPENING_MATCH, options.seconds) : OPENING_MATCH,

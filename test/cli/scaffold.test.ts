@@ -22,6 +22,7 @@ import { TerraformFolder } from "../support/terraform-cli";
 const ROOT = join(__dirname, "..", "..");
 const FILES = [
   ".gitignore",
+  ".npmrc",
   "README.md",
   "app/member.json",
   "app/server.js",
@@ -36,7 +37,7 @@ const FILES = [
 ];
 
 let dir: string;
-const options = () => ({ dir: join(dir, "project"), name: "web-shop", spillwayVersion: "0.1.0" });
+const options = () => ({ dir: join(dir, "project"), name: "web-shop", spillway: "^0.1.0" });
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "spillway-init-"));
 });
