@@ -136,3 +136,29 @@ export const p = defineProvider({
 test("a provider is defined from typed parts", () => {
   expect(p.resources.x_thing).toBe(thing);
 });
+
+test("mistakes that the compiler finds", () => {
+  // @ts-expect-error a default of another type
+  a.integer().default("one");
+  // @ts-expect-error a default without a required attribute
+  a.nested({ port: a.integer(), mode: a.string().default("http") }).default({});
+  a.nested({ port: a.integer(), mode: a.string().default("http") }).default({ port: 1 });
+  // @ts-expect-error a check of another type
+  a.string().check((value: number) => (value > 0 ? undefined : "must be positive"));
+  const other = defineDataSource<{ other: number }>()({
+    schema: {},
+    description: "d",
+    read: () => ({}),
+  });
+  const definition = {
+    name: "x",
+    version: "1.0.0",
+    description: "p",
+    config: {},
+    configure: (): Client => ({ call: () => "" }),
+    resources: {},
+  };
+  // @ts-expect-error it takes another client than this provider makes
+  defineProvider({ ...definition, dataSources: { x_other: other } });
+  expect(other.kind).toBe("data-source");
+});
