@@ -95,3 +95,10 @@ export async function interrupted(signal: AbortSignal): Promise<void> {
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }
+
+/** A signal that fires when nobody reads our standard output any more, for what should not go on unseen. */
+export function readerGone(): AbortSignal {
+  const controller = new AbortController();
+  process.stdout.once("error", () => controller.abort());
+  return controller.signal;
+}

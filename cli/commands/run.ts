@@ -3,7 +3,7 @@ import { AbortedError } from "../../lib/errors";
 import { loadManifest, runHook, siteObserver, type HookEvent } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { createTimeline } from "../demo/timeline";
-import { EXIT, interruptSignal } from "../output";
+import { EXIT, interruptSignal, readerGone } from "../output";
 import { attachedTerraform } from "../terraform-environment";
 
 export interface RunOptions {
@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly json?: boolean;
 }
 
-/** Runs the hook until Ctrl-C, in good order: an apply that runs is stopped first. */
+/** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
 export async function run(options: RunOptions): Promise<number> {
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
   const sites = new SiteDirectory(loaded.manifest.sites);
@@ -26,7 +26,7 @@ export async function run(options: RunOptions): Promise<number> {
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
       observe: siteObserver({ manifest: loaded.manifest, sites }),
-      signal: interruptSignal(),
+      signal: AbortSignal.any([interruptSignal(), readerGone()]),
       onEvent: tell,
     });
   } catch (error) {

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { layOutProject, synthesise } from "../../cli/demo/project";
+import { sleep } from "../../lib/wait";
 import {
   contentOf,
   onlyJson,
@@ -169,4 +170,20 @@ test("agents that are down are no reason to end: it says so once each, and waits
   const after = await spillway(["status"], { cwd: dir, env });
   expect(after.stdout).toMatch(/^hook shop: not running; it was quiet when it was heard of last, .* ago$/m);
   expect(after.stdout.match(/^hook /gm)).toHaveLength(1);
+}, 60_000);
+
+test("a reader that goes is as good as Ctrl-C: nobody is left with a hook that acts unseen", async () => {
+  const env = { SPILLWAY_TOKEN: "some-token-0123456789" };
+  const hook = startSpillway(["run", "--json"], { cwd: dir, env });
+  try {
+    await hook.until(/"kind":"observed"/);
+    hook.child.stdout?.destroy();
+    await Promise.race([hook.ended, sleep(15_000)]);
+    expect({ code: hook.child.exitCode, stderr: hook.stderr() }).toEqual({ code: 0, stderr: "" });
+    expect(processesAbout(dir)).toEqual([]);
+    const journal = readFileSync(join(dir, ".spillway", "shop", "journal.jsonl"), "utf8");
+    expect(journal.trim().split("\n").at(-1)).toContain('"kind":"stopped"');
+  } finally {
+    hook.child.kill("SIGKILL");
+  }
 }, 60_000);
