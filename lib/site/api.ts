@@ -180,6 +180,11 @@ export interface PoolStatus {
   readonly members: readonly MemberStatus[];
   readonly gate?: GateSpec;
   readonly quiesce: QuiesceSpec;
+  /**
+   * What a gate's probe puts into its `x-spillway-probe` header, so that the balancer counts it as nobody's. Random, and good for
+   * nothing else.
+   */
+  readonly probeKey?: string;
 }
 
 export interface GateSpec {
@@ -216,7 +221,9 @@ export interface PoolTraffic {
   readonly requestsPerSecond: number;
   /** Of the last 2 s; 0 when there was no request. */
   readonly latencyMs: { readonly p50: number; readonly p95: number };
+  /** Members that are up and take new users. */
   readonly membersUp: number;
+  /** Members that are to take users: launched, and not draining. */
   readonly members: number;
 }
 

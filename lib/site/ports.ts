@@ -68,6 +68,11 @@ export interface BalancerPool {
   readonly sessionIdleMs: number;
   readonly members: readonly BalancerMember[];
   readonly quiesce: QuiesceSpec;
+  /**
+   * A request with this value in its `x-spillway-probe` header is a gate's probe: counted as nobody. Without a key no request is.
+   * The header never reaches a member.
+   */
+  readonly probeKey?: string;
 }
 
 export interface BalancerMemberView {

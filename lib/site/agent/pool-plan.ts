@@ -3,6 +3,8 @@ import type { SiteEvent } from "../api";
 import type { BalancerMemberView } from "../ports";
 import { type MemberRecord, NO_QUIESCE, type PoolRecord } from "./state";
 
+/** What the event says when nobody is moved any more. */
+export const QUIESCE_OVER = "over";
 /** Deaths in a row, without ever being up, after which a member is given up. */
 export const MAX_CRASHES = 3;
 /** A member that was up for so long has its earlier deaths forgiven. */
@@ -53,7 +55,7 @@ export function planPool(record: PoolRecord, facts: PoolFacts): PoolPlan {
   if (quiesceUntil !== undefined && quiesceUntil <= facts.now) {
     quiesce = NO_QUIESCE;
     quiesceUntil = undefined;
-    tell("quiesce-changed", record.name, "over");
+    tell("quiesce-changed", record.name, QUIESCE_OVER);
   }
   return { members, quiesce: { quiesce, quiesceUntil }, events };
 }
@@ -116,7 +118,7 @@ function leave(member: MemberRecord, facts: PoolFacts, tell: Tell): MemberRecord
 function retire(member: MemberRecord, facts: PoolFacts, tell: Tell): MemberRecord {
   if (member.phase !== "running") return { ...member, phase: "ending" };
   const sessions = facts.view?.get(member.id)?.sessions ?? 0;
-  tell("member-draining", member.id, sessions === 1 ? "1 session" : `${sessions} sessions`);
+  tell("member-draining", member.id, count(sessions, "session"));
   return { ...member, phase: "draining", drainingSince: facts.now };
 }
 
@@ -174,12 +176,17 @@ function finishDrain(record: PoolRecord, member: MemberRecord, facts: PoolFacts)
   const drainedForMs = facts.now - (member.drainingSince ?? facts.now);
   const seen = facts.view?.get(member.id);
   if (drainedForMs >= record.spec.drainTimeoutMs && (seen?.sessions || seen?.inFlight)) {
-    const problem = `ended with ${seen.sessions} sessions and ${seen.inFlight} requests, because its drain timeout of ${formatDuration(record.spec.drainTimeoutMs)} has passed`;
+    const whom = `${count(seen.sessions, "session")} and ${count(seen.inFlight, "request")}`;
+    const problem = `ended with ${whom}, because its drain timeout of ${formatDuration(record.spec.drainTimeoutMs)} has passed`;
     return { ...member, phase: "ending", problem };
   }
   if (drainedForMs >= record.spec.drainTimeoutMs) return { ...member, phase: "ending" };
   if (!facts.view || !facts.drained.has(member.id)) return member;
   return seen && (seen.sessions > 0 || seen.inFlight > 0) ? member : { ...member, phase: "ending" };
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
 function isStaying(member: MemberRecord): boolean {

@@ -44,6 +44,7 @@ export function poolStatus(
     members: record.members.map((member) => memberStatus(record, member, seen)),
     gate: record.gate,
     quiesce: quiesceAt(record, now),
+    probeKey: record.probeKey,
   };
 }
 
@@ -63,6 +64,7 @@ export function balancerPool(record: PoolRecord, now: number): BalancerPool {
         : [],
     ),
     quiesce: quiesceAt(record, now),
+    probeKey: record.probeKey,
   };
 }
 

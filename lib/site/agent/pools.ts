@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { formatBytes } from "../../duration";
 import { messageOf } from "../../errors";
 import type { ImageStore } from "../../image";
 import type { GateSpec, PoolContext, PoolSpec, PoolStatus, PoolTraffic, QuiesceSpec } from "../api";
 import { Mutex } from "./mutex";
 import { PoolLoop, type PoolLoopContext } from "./pool-loop";
+import { QUIESCE_OVER } from "./pool-plan";
 import { phaseOf } from "./pool-status";
 import { AgentError } from "./problems";
 import { type AgentState, NO_QUIESCE, type PoolRecord } from "./state";
@@ -102,13 +104,14 @@ export class Pools {
   async quiesce(name: string, spec: QuiesceSpec): Promise<PoolTraffic> {
     const loop = this.mustBeHere(name);
     const { record } = loop;
-    const before = record.quiesce;
+    const before = quiesceWords(record.quiesce.share);
     record.quiesce = spec.share === 0 ? { ...NO_QUIESCE, idleCloseMs: spec.idleCloseMs } : spec;
     record.quiesceUntil = spec.share > 0 && spec.forMs > 0 ? Date.now() + spec.forMs : undefined;
     await this.context.save();
-    if (before.share !== spec.share) {
-      const forS = record.quiesceUntil === undefined ? "" : ` for ${Math.round(spec.forMs / 1000)} s`;
-      this.context.events.add("quiesce-changed", name, `share ${spec.share}${forS}`);
+    const words = quiesceWords(spec.share);
+    if (words !== before) {
+      const forHowLong = record.quiesceUntil === undefined ? "" : ` for ${Math.ceil(spec.forMs / 1_000)} s`;
+      this.context.events.add("quiesce-changed", name, `${words}${forHowLong}`);
     }
     await loop.settled();
     return this.traffic(name);
@@ -165,6 +168,8 @@ export class Pools {
   }
 
   private loopOf(record: PoolRecord): PoolLoop {
+    // A record of an earlier version has none.
+    record.probeKey ??= randomBytes(16).toString("hex");
     const loop = new PoolLoop(record, {
       ...this.context,
       imagePath: (digest) => this.store.path(digest),
@@ -235,6 +240,13 @@ export class Pools {
       attribute: ["image"],
     });
   }
+}
+
+/** What a quiesce does, for a person. */
+function quiesceWords(share: number): string {
+  if (share === 0) return QUIESCE_OVER;
+  if (share >= 1) return "moving all kept-alive users away";
+  return `moving ${Number((share * 100).toFixed(share < 0.01 ? 1 : 0))} % of kept-alive users`;
 }
 
 function needsNewMembers(before: PoolSpec, after: PoolSpec): boolean {

@@ -53,6 +53,8 @@ export interface PoolRecord {
   quiesce: QuiesceSpec;
   /** When the quiesce ends; undefined for one that holds until it is changed. */
   quiesceUntil?: number;
+  /** By it the balancer knows a gate's probes. Marks requests as uncounted and gives access to nothing. */
+  probeKey?: string;
   members: readonly MemberRecord[];
 }
 

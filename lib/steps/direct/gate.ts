@@ -92,7 +92,8 @@ function untilAvailable(
       if (!status) throw new PoolGone(request);
       if (isHopeless(status, wanted)) throw neverAvailable(subject, status);
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
-      const answer = await probe(reachable(status, client), status.spec.listen.port, request.monitor);
+      const { port } = status.spec.listen;
+      const answer = await probe(reachable(status, client), port, request.monitor, status.probeKey);
       const problem =
         up.length < wanted
           ? `${up.length} of ${wanted} members up${lastProblem(status)}`

@@ -2,18 +2,23 @@ import * as http from "node:http";
 import * as net from "node:net";
 import type { MonitorSpec } from "../../site/api";
 
-/** The header that tells a balancer that a request is a monitor's: nobody's user, counted nowhere. */
+/** The header that tells a balancer, by its pool's key, that a request is a gate's: nobody's user, counted nowhere. */
 export const PROBE_HEADER = "x-spillway-probe";
 
 /** What one probe saw. */
 export type ProbeAnswer = { readonly good: true } | { readonly good: false; readonly problem: string };
 
-/** Asks a pool's address once, from here, as a monitor. Never throws. */
-export function probe(address: string, port: number, monitor: MonitorSpec): Promise<ProbeAnswer> {
-  return monitor.type === "tcp" ? probeTcp(address, port, monitor) : probeHttp(address, port, monitor);
+/** Asks a pool's address once, from here, as a monitor. `key`: the pool's, so that it is counted as nobody. Never throws. */
+export function probe(
+  address: string,
+  port: number,
+  monitor: MonitorSpec,
+  key: string | undefined,
+): Promise<ProbeAnswer> {
+  return monitor.type === "tcp" ? probeTcp(address, port, monitor) : probeHttp(address, port, monitor, key);
 }
 
-function probeHttp(address: string, port: number, monitor: MonitorSpec): Promise<ProbeAnswer> {
+function probeHttp(address: string, port: number, monitor: MonitorSpec, key = "1"): Promise<ProbeAnswer> {
   return new Promise((resolve) => {
     const say = (problem?: string) => {
       clearTimeout(timer);
@@ -26,7 +31,7 @@ function probeHttp(address: string, port: number, monitor: MonitorSpec): Promise
         port,
         path: monitor.path,
         agent: false,
-        headers: { "user-agent": "spillway-gate", [PROBE_HEADER]: "1", connection: "close" },
+        headers: { "user-agent": "spillway-gate", [PROBE_HEADER]: key, connection: "close" },
       },
       (response) => {
         const { statusCode } = response;

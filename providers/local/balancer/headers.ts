@@ -12,7 +12,7 @@ export interface RequestHead {
   readonly refusal: string | undefined;
 }
 
-/** The header that marks probes. */
+/** The header that marks probes. Users' clients could send it too, so it counts only with the pool's own key as its value. */
 export const PROBE_HEADER = "x-spillway-probe";
 
 // RFC 9110, 7.6.1: they belong to one connection. `transfer-encoding` too: each side's own parser frames its bodies.
@@ -43,12 +43,16 @@ const NEVER_DROPPED = new Set([
 
 const WITHOUT_LENGTH = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 
-/** Reads a request's head in one pass. `cookie` is the affinity cookie's name, when there is affinity. */
+/**
+ * Reads a request's head in one pass. `cookie` is the affinity cookie's name, when there is affinity; `probeKey` what a probe must
+ * carry to be believed, when anybody may probe.
+ */
 export function requestHead(
   method: string,
   raw: readonly string[],
   client: { readonly remoteAddress: string; readonly localHost: string },
   cookie: string | undefined,
+  probeKey?: string,
 ): RequestHead {
   const headers: string[] = [];
   let forwardedFor = "";
@@ -83,8 +87,9 @@ export function requestHead(
         forwardedProto = true;
         break;
       case PROBE_HEADER:
-        isProbe = value === "1";
-        break;
+        // Members hear it from their monitor only.
+        isProbe = probeKey !== undefined && value === probeKey;
+        continue;
       case "cookie":
         if (cookie !== undefined) {
           const taken = takeCookie(value, cookie);

@@ -94,6 +94,8 @@ export class Pool {
 
   view(): BalancerPoolView {
     const sessions = this.sessions.total();
+    // Those that drain take no new user: they carry nobody's growth, and their leaving is no failure.
+    const inService = this.members.filter((member) => !member.draining);
     return {
       traffic: {
         openConnections: this.connections.size,
@@ -105,8 +107,8 @@ export class Pool {
         failedTotal: this.failedTotal,
         requestsPerSecond: Number(this.window.requestsPerSecond().toFixed(2)),
         latencyMs: this.window.latencyMs(),
-        membersUp: this.members.filter((member) => member.up).length,
-        members: this.members.length,
+        membersUp: inService.filter((member) => member.up).length,
+        members: inService.length,
       },
       members: this.members.map((member) => ({
         id: member.spec.id,

@@ -21,6 +21,7 @@ export class Visit {
       request.rawHeaders,
       connection,
       pool.affinity ? pool.cookie : undefined,
+      pool.spec.probeKey,
     );
     const { affinityCookie } = this.head;
     this.affinity = affinityCookie === undefined ? undefined : parseAffinity(affinityCookie);

@@ -16,6 +16,7 @@ import {
 } from "../../../support/site";
 import { startLoad } from "../../../support/load";
 import { encodeIndex, indexFile } from "../../../../lib/image";
+import { probe } from "../../../../lib/steps/direct/probe";
 import { sleep } from "../../../../lib/wait";
 
 let dir: string;
@@ -233,7 +234,9 @@ test("a draining member is ended when its drain timeout has passed, and the even
   await site.client.deletePool("shop", "test");
   await poolUntil(site, "shop", (now) => now === undefined);
   const ended = (await site.client.events(last)).events.find(({ kind }) => kind === "member-ended");
-  expect(ended?.detail).toMatch(/ended with 1 sessions .* drain timeout of 400 ms/);
+  expect(ended?.detail).toMatch(
+    /^ended with 1 session and 0 requests, because its drain timeout of 400 ms has passed$/,
+  );
 });
 
 test("a port that another process holds fails the pool without launching anything, until it is free", async () => {
@@ -309,6 +312,21 @@ test("a gate's admission is kept with the pool, and told once", async () => {
   expect(opened).toHaveLength(1);
 });
 
+test("a pool's key marks a gate's probes at its balancer, and is no token", async () => {
+  const spec = await poolSpec(site, one, { members: 1 });
+  await site.client.putPool("shop", spec);
+  const key = (await poolUntil(site, "shop", allUp(1)))?.probeKey ?? "";
+  expect(key).toMatch(/^[0-9a-f]{32}$/);
+  const before = (await site.client.traffic("shop"))?.requestsTotal ?? NaN;
+  const { port } = spec.listen;
+  expect(await probe(site.address, port, spec.monitor, key)).toEqual({ good: true });
+  expect(await site.client.traffic("shop")).toMatchObject({ requestsTotal: before, sessions: 0 });
+  expect(await probe(site.address, port, spec.monitor, undefined)).toEqual({ good: true });
+  expect(await site.client.traffic("shop")).toMatchObject({ requestsTotal: before + 1 });
+  const answer = await fetch(`${site.endpoint}/v1/context`, { headers: { authorization: `Bearer ${key}` } });
+  expect(answer.status).toBe(401);
+});
+
 test("a quiesce holds for its time and is then over", async () => {
   const spec = await poolSpec(site, one, { members: 1 });
   await site.client.putPool("shop", spec);
@@ -325,6 +343,27 @@ test("a quiesce holds for its time and is then over", async () => {
   await poolUntil(site, "shop", (now) => now?.quiesce.share === 0);
   await sleep(300);
   expect(await closes()).not.toBe("close");
+});
+
+test("a quiesce is told as what it does to users, and only when that changes", async () => {
+  await site.client.putPool("shop", await poolSpec(site, one, { members: 1 }));
+  await poolUntil(site, "shop", allUp(1));
+  const { last } = await site.client.events();
+  const orders = [
+    { share: 0, forMs: 0 },
+    { share: 17 / 67, forMs: 10_000 },
+    { share: 0.2541, forMs: 8_000 },
+    { share: 1, forMs: 0 },
+    { share: 1, forMs: 0 },
+    { share: 0, forMs: 0 },
+  ];
+  for (const order of orders) await site.client.quiesce("shop", { ...order, idleCloseMs: 100 });
+  const told = (await site.client.events(last)).events.filter(({ kind }) => kind === "quiesce-changed");
+  expect(told.map(({ detail }) => detail)).toEqual([
+    "moving 25 % of kept-alive users for 10 s",
+    "moving all kept-alive users away",
+    "over",
+  ]);
 });
 
 test("a balancer that is killed comes back with the pool", async () => {

@@ -1,7 +1,7 @@
 import { Agent } from "node:http";
 import type { BalancerPool } from "../../../../lib/site/ports";
 import { startApp, type App } from "../support/app";
-import { memberOf, startBalancer, type TestBalancer } from "../support/balancer";
+import { PROBE_KEY, memberOf, startBalancer, type TestBalancer } from "../support/balancer";
 import { ask, cookieOf, rawClient } from "../support/client";
 
 let site: TestBalancer;
@@ -101,7 +101,7 @@ describe("who counts as a user", () => {
     const { listen } = await site.pool("probed", [memberOf(one)], { affinity: "cookie" });
     const agent = keepAlive();
     for (let index = 0; index < 3; index += 1) {
-      const answer = await ask(listen.port, "/id", { agent, headers: { "x-spillway-probe": "1" } });
+      const answer = await ask(listen.port, "/id", { agent, headers: { "x-spillway-probe": PROBE_KEY } });
       expect(answer.status).toBe(200);
       expect(cookieOf(answer)).toBeUndefined();
     }
@@ -110,6 +110,21 @@ describe("who counts as a user", () => {
     expect(traffic.quietMs).toBeGreaterThan(1e12);
     expect(members[0].inFlight).toBe(0);
     agent.destroy();
+  });
+
+  test("who only says to be a probe is a user, and no member hears of it", async () => {
+    const { listen, ...pool } = await site.pool("liars", [memberOf(one)]);
+    one.seen.length = 0;
+    for (const lie of ["1", `${PROBE_KEY}x`, ""]) {
+      await ask(listen.port, "/id", { headers: { "x-spillway-probe": lie } });
+    }
+    expect((await site.view("liars")).traffic).toMatchObject({ requestsTotal: 3 });
+    expect((await site.view("liars")).traffic.quietMs).toBeLessThan(5_000);
+    await ask(listen.port, "/id", { headers: { "x-spillway-probe": PROBE_KEY } });
+    await site.put({ ...pool, listen, probeKey: undefined });
+    await ask(listen.port, "/id", { headers: { "x-spillway-probe": "undefined" } });
+    expect((await site.view("liars")).traffic).toMatchObject({ requestsTotal: 4 });
+    expect(one.seen.map(({ headers }) => headers["x-spillway-probe"])).toEqual(Array(5).fill(undefined));
   });
 
   test("a user in the middle of a long answer is not quiet", async () => {
@@ -271,7 +286,7 @@ describe("quiesce", () => {
   test("probes are not sent away", async () => {
     const pool = await site.pool("probe", [memberOf(one)]);
     await order(pool, 1);
-    const headers = { "x-spillway-probe": "1", connection: "keep-alive" };
+    const headers = { "x-spillway-probe": PROBE_KEY, connection: "keep-alive" };
     expect((await ask(pool.listen.port, "/id", { headers })).headers.connection).toBe("keep-alive");
   });
 });

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import type { BalancerMember, BalancerPool, BalancerPoolView } from "../../../../lib/site/ports";
 import { LocalBalancer } from "../../../../providers/local/balancer";
 
+/** What a probe of each test pool carries. */
+export const PROBE_KEY = "key-of-the-test-pools";
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -84,10 +87,11 @@ export async function startBalancer(): Promise<TestBalancer> {
         sessionIdleMs: 30_000,
         members,
         quiesce: { share: 0, forMs: 0, idleCloseMs: 0 },
+        probeKey: PROBE_KEY,
         ...extra,
       };
       await balancer.put(pool);
-      await until(name, ({ traffic }) => traffic.membersUp === members.length);
+      await until(name, (view) => view.members.every(({ up }) => up));
       return pool;
     },
     async end() {
