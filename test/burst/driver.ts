@@ -161,17 +161,17 @@ export class Driver {
     });
   }
 
-  /** Sends a signal in the moment in which a phase of an apply begins, and waits for the end. */
+  /** Sends signals in the moment in which a phase of an apply begins, and waits for the end. */
   async signalIn(
     phase: BurstPhase,
-    signal: NodeJS.Signals,
+    ...signals: NodeJS.Signals[]
   ): Promise<{ code: number | null; tookMs: number }> {
     let sentAt: number | undefined;
     this.reactions.push((event) => {
       if (sentAt !== undefined || !hasBegun(phase, event)) return;
       if (this.stage.parameters().burst !== phase.out) return;
       sentAt = Date.now();
-      process.kill(this.hook.pid, signal);
+      for (const signal of signals) process.kill(this.hook.pid, signal);
     });
     await this.until(`${phase.name} has begun`, () => sentAt !== undefined);
     const code = await this.hook.ended;

@@ -114,6 +114,15 @@ test("kill -9 again and again, at any moment: the first hook that lives finishes
   }
 }, 180_000);
 
+test("a hook told twice to stop ends at once; one apply by hand finishes", async () => {
+  await begin(PHASES.launch);
+  const hook = trial.drive();
+  const { code } = await hook.signalIn(PHASES.launch, "SIGINT", "SIGTERM");
+  expect(code).toBe(130);
+  expect(await trial.stage.startApplyAsItIs().ended).toMatchObject({ code: 0 });
+  await expectFinished(true);
+}, 120_000);
+
 test("nobody's request failed in all of it", async () => {
   await trial.crowd(false);
   await trial.stage.apply(QUIET);
