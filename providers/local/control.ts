@@ -119,7 +119,12 @@ function problemOf(error: unknown): ApiProblem {
 
 /** Thrown when nobody answers at a control socket: the process behind it is gone, or hangs. */
 export class NobodyAnswers extends Error {
-  override readonly name = "NobodyAnswers";
+  override readonly name: string = "NobodyAnswers";
+}
+
+/** The process took the question, and did not answer in time: it hangs, or is very busy. */
+export class Silence extends NobodyAnswers {
+  override readonly name = "Silence";
 }
 
 /**
@@ -153,10 +158,12 @@ export async function askControl<T>(
         );
       },
     );
-    const timer = setTimeout(
-      () => asked.destroy(new Error(`no answer within ${options.timeoutMs} ms`)),
-      options.timeoutMs,
-    );
+    const late = () => {
+      reject(new Silence(`no answer within ${options.timeoutMs} ms`));
+      asked.destroy();
+    };
+    // This process may itself be late: an answer that is already here is read before it counts as missing.
+    const timer = setTimeout(() => setImmediate(late), options.timeoutMs);
     asked.on("close", () => clearTimeout(timer));
     asked.on("error", (error) => reject(new NobodyAnswers(error.message, { cause: error })));
     asked.end(text);

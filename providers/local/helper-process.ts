@@ -14,7 +14,7 @@ import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { SpillwayError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
-import { NobodyAnswers, askControl } from "./control";
+import { NobodyAnswers, Silence, askControl } from "./control";
 import { endProcess, isSameProcess, startDetached, thisProcess, type ProcessHandle } from "./process";
 import { readStateFile } from "./state-file";
 
@@ -48,6 +48,8 @@ export interface HelperOptions {
 
 const START_DEADLINE_MS = 15_000;
 const ANSWER_DEADLINE_MS = 10_000;
+/** Two silences in a row of so long, and it is taken for hung and replaced: users are without it all the while. */
+const SILENCE_MS = 1_500;
 
 /** The files of a helper in its state folder. */
 export function helperFiles(stateDir: string, kind: HelperOptions["kind"]) {
@@ -99,17 +101,23 @@ export class HelperProcess {
   }
 
   /**
-   * Asks it. When nobody answers, it is started again and asked once more: every question here may be repeated.
+   * Asks it. When nobody answers, it is started again and asked once more: every question here may be repeated. One that is silent
+   * is asked once whether it is well, and replaced if it is silent then too.
+   * @param patienceMs for questions that take long; without it, one that is well gets 10 s when it is asked again
    * @throws SpillwayError
    */
-  async ask<T>(method: string, path: readonly string[], body?: unknown, timeoutMs = ANSWER_DEADLINE_MS) {
+  async ask<T>(method: string, path: readonly string[], body?: unknown, patienceMs?: number) {
     if (this.stopped) throw this.problem("it was stopped", "Start it again before using it.");
     const identity = readStateFile<HelperIdentity>(this.files.identity) ?? (await this.ensure());
     try {
-      return await askControl<T>(identity.socket, method, path, { body, timeoutMs });
+      return await askControl<T>(identity.socket, method, path, {
+        body,
+        timeoutMs: patienceMs ?? SILENCE_MS,
+      });
     } catch (error) {
       if (!(error instanceof NobodyAnswers)) throw error;
-      const fresh = await this.ensure();
+      const fresh = await this.ensure(error instanceof Silence ? identity : undefined);
+      const timeoutMs = patienceMs ?? ANSWER_DEADLINE_MS;
       return await askControl<T>(fresh.socket, method, path, { body, timeoutMs });
     }
   }
@@ -125,22 +133,29 @@ export class HelperProcess {
     rmSync(identity.socket, { force: true });
   }
 
-  private ensure(): Promise<HelperIdentity> {
-    this.starting ??= this.adoptOrStart().finally(() => (this.starting = undefined));
+  /** `silent`: the one that did not answer just now. */
+  private ensure(silent?: HelperIdentity): Promise<HelperIdentity> {
+    this.starting ??= this.adoptOrStart(silent).finally(() => (this.starting = undefined));
     return this.starting;
   }
 
-  private async adoptOrStart(): Promise<HelperIdentity> {
+  private async adoptOrStart(silent: HelperIdentity | undefined): Promise<HelperIdentity> {
     mkdirSync(this.options.stateDir, { recursive: true, mode: 0o700 });
     const running = await this.findRunning(2_000);
     if (running !== undefined) return running;
     const release = await this.lock();
     try {
-      // Another agent may have started it while this one waited for the lock. And an end costs users: look once more.
-      const other = await this.findRunning(1_000);
-      if (other !== undefined) return other;
+      // Another agent may have started it while this one waited for the lock. And an end costs users: look once more, unless this
+      // very process has been silent twice.
+      const present = readStateFile<HelperIdentity>(this.files.identity);
+      if (silent === undefined || !isSameHelper(present, silent)) {
+        const other = await this.findRunning(1_000);
+        if (other !== undefined) return other;
+      }
       const stale = readStateFile<HelperIdentity>(this.files.identity);
-      if (stale !== undefined) await endProcess(stale.process, 2_000);
+      // One that speaks another protocol may end in order; one that hangs hears nothing, and its users wait.
+      if (stale !== undefined)
+        await endProcess(stale.process, stale.protocol === CONTROL_PROTOCOL ? 200 : 2_000);
       return await this.launch();
     } finally {
       release();
@@ -173,7 +188,7 @@ export class HelperProcess {
     );
   }
 
-  /** The helper that runs and answers, if there is one; waits `patienceMs` for one that runs but does not answer yet. */
+  /** The helper that runs and answers, if there is one; waits `patienceMs` for one that runs but cannot be asked yet. */
   private async findRunning(patienceMs: number): Promise<HelperIdentity | undefined> {
     const deadline = Date.now() + patienceMs;
     for (;;) {
@@ -181,9 +196,10 @@ export class HelperProcess {
       if (identity === undefined || !(await isSameProcess(identity.process))) return undefined;
       if (identity.protocol !== CONTROL_PROTOCOL) return undefined;
       try {
-        await askControl<HelperHealth>(identity.socket, "GET", ["health"], { timeoutMs: 2_000 });
+        await askControl<HelperHealth>(identity.socket, "GET", ["health"], { timeoutMs: SILENCE_MS });
         return identity;
       } catch (error) {
+        if (error instanceof Silence) return undefined;
         if (!(error instanceof NobodyAnswers)) throw error;
       }
       if (Date.now() >= deadline) return undefined;
@@ -221,6 +237,10 @@ export class HelperProcess {
   private problem(problem: string, mend: string): SpillwayError {
     return new SpillwayError({ place: `${this.options.kind} in ${this.options.stateDir}`, problem, mend });
   }
+}
+
+function isSameHelper(one: HelperIdentity | undefined, other: HelperIdentity): boolean {
+  return one?.process.pid === other.process.pid && one.process.startTime === other.process.startTime;
 }
 
 /** Undefined while its holder has made it but not yet written to it. */

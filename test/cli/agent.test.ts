@@ -213,7 +213,7 @@ test("a port that is taken is named, and nothing is left running", async () => {
   );
 });
 
-test("a name server's port that is taken is named", async () => {
+test("a name server's port that is taken is named, and nothing is left running", async () => {
   const holder = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => holder.once("listening", resolve));
   const { port } = holder.address() as { port: number };
@@ -221,6 +221,7 @@ test("a name server's port that is taken is named", async () => {
   holder.close();
   expect(ended.code).toBe(1);
   expect(JSON.stringify(onlyJson(ended))).toContain(`127.0.0.1:${port}`);
+  expect(processesAbout(dir)).toEqual([]);
 }, 30_000);
 
 test("a state directory that another agent holds is refused, and that agent serves on", async () => {

@@ -53,6 +53,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   AgentServer.check(options);
   const token = new TokenCheck(await readToken(options));
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  let started = false;
   const closing: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -87,6 +88,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const router = new Router(
       routesOf({ site, version, startedAt: Date.now(), pools, images, records, events }),
     );
+    // A helper that serves nobody yet goes with an agent that cannot start; one that has users stays for the next agent.
+    closing.push(async () => {
+      if (started) return;
+      if (Object.keys(file.state.pools).length === 0) await ports.balancer.stop();
+      if (Object.keys(file.state.records).length === 0) await ports.nameServer?.stop();
+    });
     await ports.balancer.start();
     closing.push(() => records.stop());
     await records.start();
@@ -96,6 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     // First of all, what is under way is answered.
     closing.push(() => server.close());
     events.add("agent-started", site, `${server.endpoint}, version ${version}, process ${process.pid}`);
+    started = true;
     return { endpoint: server.endpoint, close };
   } catch (error) {
     await close();

@@ -8,7 +8,7 @@ import { AgentError, isRefusal } from "./problems";
 import { Reviver } from "./reviver";
 import type { AgentState, NameRecord } from "./state";
 
-const LOOK_MS = 2_000;
+const LOOK_MS = 1_000;
 
 /** The global records of a site that has a name server. */
 export class NameRecords {

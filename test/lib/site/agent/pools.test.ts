@@ -385,6 +385,25 @@ test("a balancer that is killed comes back with the pool", async () => {
   expect(await site.client.traffic("shop")).toMatchObject({ membersUp: 2 });
 });
 
+test("a balancer that hangs is replaced, and users are served again within some 5 s", async () => {
+  const spec = await poolSpec(site, one);
+  await site.client.putPool("shop", spec);
+  await poolUntil(site, "shop", allUp(2));
+  const { process: balancer } = JSON.parse(
+    readFileSync(join(site.stateDir, "balancer.process.json"), "utf8"),
+  ) as { process: { pid: number } };
+  process.kill(balancer.pid, "SIGSTOP");
+  const since = Date.now();
+  const answers = () =>
+    fetch(`http://${site.address}:${spec.listen.port}/`, { signal: AbortSignal.timeout(500) }).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  while (!(await answers()) && Date.now() - since < 15_000) await sleep(50);
+  expect(Date.now() - since).toBeLessThan(7_000);
+  await poolUntil(site, "shop", allUp(2));
+}, 30_000);
+
 test("a change of the claim alone changes nothing else", async () => {
   const spec = await poolSpec(site, one, { members: 1, claim: "first" });
   await site.client.putPool("shop", spec);

@@ -114,7 +114,31 @@ describe("its process", () => {
     expect(answered).toBeGreaterThan(20);
   });
 
-  test("one that hangs is replaced", async () => {
+  test("one that hangs under an agent is replaced within 5 s of the first look, with its pools", async () => {
+    const { listen } = await site.pool("shop", [memberOf(app)]);
+    const { pid } = await site.balancer.health();
+    process.kill(pid, "SIGSTOP");
+    const stopped = Date.now();
+    expect((await Promise.all([site.view("shop"), site.view("shop")]))[0].traffic.members).toBe(1);
+    expect((await ask(listen.port, "/id")).json().id).toBe("one");
+    expect(Date.now() - stopped).toBeLessThan(5_500);
+    expect((await site.balancer.health()).pid).not.toBe(pid);
+    expect(isAlive(pid)).toBe(false);
+  }, 20_000);
+
+  test("one that misses a single look, being busy, is left alone", async () => {
+    const { listen } = await site.pool("shop", [memberOf(app)]);
+    const { pid } = await site.balancer.health();
+    process.kill(pid, "SIGSTOP");
+    const seen = site.view("shop");
+    await pause(2_000);
+    process.kill(pid, "SIGCONT");
+    await seen;
+    expect((await site.balancer.health()).pid).toBe(pid);
+    expect((await ask(listen.port, "/id")).status).toBe(200);
+  }, 20_000);
+
+  test("one that hangs is replaced by an agent that starts", async () => {
     const { listen } = await site.pool("shop", [memberOf(app)]);
     const { pid } = await site.balancer.health();
     process.kill(pid, "SIGSTOP");

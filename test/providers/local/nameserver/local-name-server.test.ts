@@ -205,6 +205,18 @@ describe("its process", () => {
     expect(other.endpoint).toBe(endpoint);
   });
 
+  test("when it hangs it is replaced within 5 s of the first look", async () => {
+    const { endpoint } = server;
+    const before = await server.put("shop.example.test", spec({ "127.0.1.1": 100 }));
+    const { pid } = await server.health();
+    process.kill(pid, "SIGSTOP");
+    const stopped = Date.now();
+    expect(await server.list()).toEqual([before]);
+    expect(await resolver(endpoint).resolve4("shop.example.test")).toEqual(["127.0.1.1"]);
+    expect(Date.now() - stopped).toBeLessThan(5_500);
+    expect((await server.health()).pid).not.toBe(pid);
+  }, 20_000);
+
   test("another agent adopts it; with another port it moves", async () => {
     await server.put("shop.example.test", spec({ "127.0.1.1": 100 }));
     const port = await freePort();
