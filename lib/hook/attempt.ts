@@ -46,7 +46,8 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
   const { terraform, signal, emit, note, wanted } = options;
   const before = options.parameters.read();
   const candidate = options.parameters.writeCandidate(options.scratch, wanted);
-  const plan = await terraform.plan(candidate, signal);
+  const refresh = !withdraws(options, before);
+  const plan = await terraform.plan(candidate, signal, { refresh });
   try {
     const summary = summarise(plan.model);
     note({ kind: "planned", summary });
@@ -72,6 +73,19 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
   } finally {
     plan.dispose();
   }
+}
+
+/**
+ * Is the cloud to get no more users while the burst stays? Then it is down or silent: a plan that asked it how it is would fail, or
+ * would launch its members anew before the record changes.
+ */
+export function withdraws(
+  { manifest, observation, wanted }: AttemptOptions,
+  before: DesiredParameters,
+): boolean {
+  const { site } = manifest.cloud;
+  if (!wanted.burst || wanted.weights[site] !== undefined) return false;
+  return before.weights[site] !== undefined || observation()?.cloud.reachable === false;
 }
 
 /** Every reason not to apply the plan. */

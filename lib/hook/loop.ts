@@ -26,7 +26,8 @@ import type { Clock, HookOptions } from "./options";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
 import type { Terraform } from "./terraform";
-import { verify, weightsInWords } from "./verify";
+import { verify } from "./verify";
+import { WeightWatch } from "./weight-watch";
 
 /** What the loop works with, made ready by `runHook`. */
 export interface LoopParts {
@@ -55,8 +56,6 @@ interface Work {
 
 /** A state checkpoint is journaled so often, besides every decision. */
 const REMEMBER_EVERY_MS = 10_000;
-/** Weights that are found changed by someone else are mended at most so often. */
-const MEND_EVERY_MS = 60_000;
 
 /**
  * observe, forecast, decide, check, flip, apply, verify. Level-triggered: at every turn, what is wanted is compared with what is in
@@ -75,13 +74,13 @@ export class Loop {
   private lastChange: { at: number; action: Decision["action"]; reason: string } | undefined;
   private proposed: DesiredParameters | undefined;
   private rememberedAt = 0;
-  private mendedAt = 0;
-  private strayed = 0;
+  private readonly weights: WeightWatch;
   /** What was said last of each thing that can be wrong: it is said again only when it changes. */
   private readonly said = new Map<string, string>();
 
   constructor(private readonly parts: LoopParts) {
     const { journal, clock } = parts;
+    this.weights = new WeightWatch(parts.policy.confirmations);
     this.file = parts.parameters.read();
     const desired = desiredOf(this.file);
     const remembered = journal.recovered.state;
@@ -283,25 +282,20 @@ export class Loop {
   }
 
   private settle(): void {
-    if (this.state.phase !== "bursting" && this.state.phase !== "homing") return;
-    this.state = settled(this.state, this.parts.clock.now());
+    const next = settled(this.state, this.parts.clock.now());
+    if (next === this.state) return;
+    this.state = next;
     this.note({ kind: "remembered", state: this.state });
   }
 
   /** Someone removed or changed the record by hand: another apply puts it right. */
   private watchWeights(): void {
-    const { clock, policy } = this.parts;
     const seen = this.observation?.recordWeights;
     if (!this.inForce || seen === undefined) return;
-    this.strayed = weightDistance(seen, this.inForce.weights) === 0 ? 0 : this.strayed + 1;
-    if (this.strayed === 0) this.say("weights", undefined);
-    if (this.strayed < policy.confirmations || clock.now() - this.mendedAt < MEND_EVERY_MS) return;
-    this.say(
-      "weights",
-      `the name server answers ${weightsInWords(seen)}, where ${weightsInWords(this.inForce.weights)} was applied: applying again`,
-    );
-    this.strayed = 0;
-    this.mendedAt = clock.now();
+    const found = this.weights.look(seen, this.inForce.weights, this.parts.clock.now());
+    if (found === "fits") this.say("weights", undefined);
+    if (typeof found !== "object") return;
+    this.say("weights", found.problem);
     this.inForce = undefined;
   }
 

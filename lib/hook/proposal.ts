@@ -1,7 +1,7 @@
 import type { DesiredParameters } from "../desired";
 import type { Refusal } from "../policy";
 import { renderMarkdown, summarise } from "../review";
-import { judge, type AttemptOptions } from "./attempt";
+import { judge, withdraws, type AttemptOptions } from "./attempt";
 import { propose, type Proposal } from "./propose";
 import type { Terraform } from "./terraform";
 import { weightsInWords } from "./verify";
@@ -42,7 +42,9 @@ async function rehearse(
   const { terraform } = request;
   if (!terraform) return undefined;
   const candidate = request.parameters.writeCandidate(request.scratch, request.wanted);
-  const plan = await terraform.plan(candidate, request.signal);
+  const plan = await terraform.plan(candidate, request.signal, {
+    refresh: !withdraws(request, request.parameters.read()),
+  });
   try {
     const markdown = renderMarkdown(plan.model);
     request.emit({ kind: "planned", summary: summarise(plan.model), markdown });

@@ -42,14 +42,16 @@ export class Terraform {
 
   /**
    * Plans with a variable file, and initialises first if Terraform asks for it.
+   * @param options.refresh false: the state is taken for what is there, and no site is asked. @default true
    * @throws TerraformError with Terraform's own words
    * @throws AbortedError
    */
   async plan(
     varFile: string,
     signal: AbortSignal,
-    onEvent: (event: TerraformEvent) => void = () => undefined,
+    options: { readonly refresh?: boolean; readonly onEvent?: (event: TerraformEvent) => void } = {},
   ): Promise<SavedPlan> {
+    const onEvent = options.onEvent ?? (() => undefined);
     counter += 1;
     const file = join(this.options.scratch, `plan-${counter}`);
     const saved = { file, dispose: () => rmSync(file, { force: true }) };
@@ -59,6 +61,7 @@ export class Terraform {
       "-input=false",
       `-out=${file}`,
       ...[...(this.options.otherVariableFiles ?? []), varFile].map((each) => `-var-file=${each}`),
+      ...(options.refresh === false ? ["-refresh=false"] : []),
       this.lockTimeout(),
     ];
     try {

@@ -2,7 +2,7 @@ import type { BurstManifest } from "../hook/manifest";
 import { asArray, asObject, asString } from "../review/json";
 import type { PlanModel, ResourceChange } from "../review/model";
 import { capacityOf, type Observation } from "./observation";
-import { rps } from "./decision";
+import { rps } from "./words";
 import type { Desired } from "./state";
 
 /** A plan, and what it is to be judged by. */

@@ -37,20 +37,25 @@ export interface Verdict {
 /** Demand with no member up would be an infinite utilisation, which JSON does not have. */
 export const UTILISATION_CAP = 99;
 
-/** `412 rps`, `3.5 rps` */
-export function rps(value: number): string {
-  return `${value >= 10 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)} rps`;
+/** Nothing changes. */
+export function hold(state: PolicyState, reason: string, figures?: DecisionFigures): Verdict {
+  return verdict("hold", state, reason, figures);
 }
 
-/** `132 %` */
-export function percent(value: number): string {
-  return `${Math.round(value * 100)} %`;
-}
-
-/** `cloud 60, onprem 40` */
-export function weightsText(weights: Readonly<Record<string, number>>): string {
-  return Object.entries(weights)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([site, weight]) => `${site} ${weight}`)
-    .join(", ");
+export function verdict(
+  action: Decision["action"],
+  state: PolicyState,
+  reason: string,
+  figures: DecisionFigures | undefined,
+): Verdict {
+  return {
+    state,
+    decision: {
+      action,
+      reason,
+      phase: state.phase,
+      desired: state.desired,
+      ...(figures === undefined ? {} : { figures }),
+    },
+  };
 }

@@ -14,20 +14,20 @@ export function cloudMembersFor(needRps: number, observation: Observation, polic
   return Math.max(1, policy.minCloudMembers, Math.min(policy.maxCloudMembers, needed));
 }
 
-/** Share of users by site during a burst: as the capacity that is up on premises, and `cloudMembers` in the cloud. */
+/**
+ * Share of users by site during a burst: as the capacity that is up on premises, and `cloudMembersUp` in the cloud. Undefined when
+ * nothing is up anywhere.
+ */
 export function burstWeights(
-  cloudMembers: number,
+  cloudMembersUp: number,
   observation: Observation,
-): Readonly<Record<string, number>> {
+): Readonly<Record<string, number>> | undefined {
   const { onPrem, cloud } = observation;
-  return split(
-    {
-      [onPrem.site]: onPrem.members * onPrem.memberCapacityRps,
-      [cloud.site]: cloudMembers * cloud.memberCapacityRps,
-    },
-    { [onPrem.site]: onPrem.members > 0 ? onPrem.membersUp / onPrem.members : 0, [cloud.site]: 1 },
-    {},
-  );
+  const weights = split({
+    [onPrem.site]: capacityOf(onPrem),
+    [cloud.site]: cloudMembersUp * cloud.memberCapacityRps,
+  });
+  return Object.keys(weights).length === 0 ? undefined : weights;
 }
 
 /** The largest change of any site's share between two sets of weights, in points of 100. */

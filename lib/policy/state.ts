@@ -37,6 +37,15 @@ export interface PolicyState {
   readonly fewer?: { readonly since: number; readonly members: number };
   /** Observations in a row in which the weights no longer fit the members that are up. */
   readonly misfits: number;
+  /** Cloud members that were asked for and may not be up yet. `since`: when that came into force; undefined while it has not. */
+  readonly coming?: { readonly members: number; readonly since?: number };
+  /**
+   * Weights already say so many cloud members, and the members follow once users have. `since`: when those weights came into force;
+   * undefined while they have not.
+   */
+  readonly shrink?: { readonly members: number; readonly since?: number };
+  /** Since when the cloud cannot be asked while on-premises can. */
+  readonly cloudSilentSince?: number;
 }
 
 /** Where a hook begins that remembers nothing: in the state that the parameters say. */
@@ -54,18 +63,46 @@ export function initialState(desired: Desired, now: number): PolicyState {
   };
 }
 
-/** The apply of what was decided has ended well and was read back. */
+/** What was decided is in force: its apply has ended well. Idempotent; the same object when there is nothing to note. */
 export function settled(state: PolicyState, now: number): PolicyState {
-  if (state.phase === "bursting") return { ...state, phase: "burst", since: now, stayFrom: now };
-  if (state.phase === "homing") return { ...forget(state), phase: "quiet", since: now, stayFrom: undefined };
-  return state;
+  switch (state.phase) {
+    case "quiet":
+      return state;
+    case "homing":
+      return { ...forget(state), phase: "quiet", since: now, stayFrom: undefined };
+    case "bursting": {
+      const coming = { members: state.desired.cloudMembers, since: now };
+      return { ...state, phase: "burst", since: now, stayFrom: now, coming };
+    }
+    case "burst": {
+      const { coming, shrink } = state;
+      if ((!coming || coming.since !== undefined) && (!shrink || shrink.since !== undefined)) return state;
+      return {
+        ...state,
+        ...(coming ? { coming: { since: now, ...coming } } : {}),
+        ...(shrink ? { shrink: { since: now, ...shrink } } : {}),
+      };
+    }
+  }
 }
 
 /** Someone else changed the parameters (an editor, a merged pull request): that is as good as a decision. */
 export function adopted(state: PolicyState, desired: Desired, now: number): PolicyState {
-  if (desired.burst === state.desired.burst) return { ...state, desired, misfits: 0, fewer: undefined };
+  if (desired.burst === state.desired.burst) {
+    const grown = desired.cloudMembers - state.desired.cloudMembers;
+    return {
+      ...state,
+      desired,
+      misfits: 0,
+      fewer: undefined,
+      shrink: undefined,
+      coming: grown > 0 ? { members: grown } : undefined,
+    };
+  }
   return {
     ...forget(state),
+    coming: undefined,
+    shrink: undefined,
     desired,
     since: now,
     phase: desired.burst ? "bursting" : "homing",

@@ -162,7 +162,9 @@ test("a configuration file that is not there makes no noise, and a person's own 
     },
   });
   const events: TerraformEvent[] = [];
-  const plan = await terraform.plan("vars.tfvars.json", never, (event) => events.push(event));
+  const plan = await terraform.plan("vars.tfvars.json", never, {
+    onEvent: (event) => events.push(event),
+  });
   expect(plan.model.changes).toMatchObject([{ action: "create" }]);
   expect(events.filter(({ diagnostic }) => diagnostic)).toEqual([]);
   plan.dispose();

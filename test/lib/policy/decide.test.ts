@@ -107,27 +107,39 @@ test("with no member up on premises all users go to the cloud", () => {
   expect(out?.decision.reason).toContain("on-premises capacity 0 rps: no member up");
 });
 
-test("silence changes nothing: neither site unreachable brings anything home, nor sends anything out", () => {
-  const silent = (which: "onPrem" | "cloud") =>
-    play([...repeat(100, 20), ...repeat(500, 40), ...repeat(0, 400)], {
-      observe: (at, rps, index): Observation => {
-        const observation = seen(at, rps);
-        if (index < 60) return observation;
-        return {
-          ...observation,
-          [which]: siteSeen(which, { reachable: false, problem: "no answer" }),
-          demandRps: 0,
-        };
-      },
-    });
-  for (const which of ["onPrem", "cloud"] as const) {
-    const turns = silent(which);
-    expect(actions(turns)).toEqual(["burst"]);
-    expect(turns.at(-1)?.decision).toMatchObject({
-      phase: "burst",
-      reason: `site ${which} cannot be asked (no answer), so demand is unknown: everything stays as it is`,
-    });
-  }
+test("silence changes nothing: an unreachable site brings nothing home, nor sends anything out", () => {
+  const turns = play([...repeat(100, 20), ...repeat(500, 40), ...repeat(0, 400)], {
+    observe: (at, rps, index): Observation => {
+      const observation = seen(at, rps);
+      const onPrem = siteSeen("onprem", { reachable: false, problem: "no answer" });
+      return index < 60 ? observation : { ...observation, onPrem, demandRps: 0 };
+    },
+  });
+  expect(actions(turns)).toEqual(["burst"]);
+  expect(turns.at(-1)?.decision).toMatchObject({
+    phase: "burst",
+    reason: "site onprem cannot be asked (no answer), so demand is unknown: everything stays as it is",
+  });
+});
+
+test("one is one in a reason, and figures that would look the same are told more exactly", () => {
+  const one = play([...repeat(100, 20), ...repeat(321.6, 2)], { policy: { ...POLICY, confirmations: 1 } });
+  expect(one.at(-1)?.decision.reason).toMatch(
+    /on-premises capacity 400 rps: 80\.4 % > 80 % for 1 observation: 1 cloud member$/,
+  );
+  const shrunk = play([...repeat(100, 20), ...repeat(600, 30), ...repeat(300, 90)]);
+  const reasons = shrunk
+    .map(({ decision }) => decision.reason)
+    .filter((reason) => /been enough/.test(reason));
+  expect(reasons).toEqual([
+    expect.stringMatching(
+      /: 1 cloud member has been enough for 1 min 0 s: .*, then \d+ cloud members will go$/,
+    ),
+  ]);
+  const idle = play([0], {
+    observe: (at, rps) => seen(at, rps, { onPrem: siteSeen("onprem", { membersUp: 0 }) }),
+  });
+  expect(idle[0]?.decision.reason).toMatch(/on-premises capacity 0 rps: no member up and no demand$/);
 });
 
 test("a cloud that cannot be asked is not burst into, but the need is said", () => {

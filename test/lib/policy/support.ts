@@ -42,12 +42,12 @@ export function siteSeen(name: string, more: Partial<SiteObservation> = {}): Sit
   };
 }
 
-/** Demand of `rps` in all, with four members of 100 rps on premises. */
+/** Demand of `rps` in all, with four members of 100 rps on premises, and as many in the cloud as may ever be wanted. */
 export function seen(at: number, rps: number, more: Partial<Observation> = {}): Observation {
   return {
     at,
     onPrem: siteSeen("onprem", { demandRps: rps }),
-    cloud: siteSeen("cloud", { members: 0, membersUp: 0 }),
+    cloud: siteSeen("cloud", { members: 20, membersUp: 20 }),
     demandRps: rps,
     replicaBytesLeft: 0,
     dnsTailMs: 2_000,

@@ -49,7 +49,7 @@ runHook({
     return {
       at: Date.now(),
       onPrem: site("onprem", demandRps, 4),
-      cloud: site("cloud", 0, 0),
+      cloud: site("cloud", 0, 8),
       demandRps,
       replicaBytesLeft: 0,
       dnsTailMs: 0,

@@ -9,6 +9,8 @@ export class World {
   onPremReachable = true;
   cloudReachable = true;
   onPremUp = 4;
+  /** As many as may ever be wanted. */
+  cloudUp = 8;
   recordWeights: Record<string, number> | undefined;
   looks = 0;
 
@@ -20,7 +22,7 @@ export class World {
 
   observation(at = Date.now()): Observation {
     const onPrem = site("onprem", this.onPremReachable, this.demandRps, 4, this.onPremUp);
-    const cloud = site("cloud", this.cloudReachable, 0, 0, 0);
+    const cloud = site("cloud", this.cloudReachable, 0, this.cloudUp, this.cloudUp);
     return {
       at,
       onPrem,
