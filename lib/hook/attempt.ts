@@ -80,7 +80,7 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
  * would launch its members anew before the record changes.
  */
 export function withdraws(
-  { manifest, observation, wanted }: AttemptOptions,
+  { manifest, observation, wanted }: Pick<AttemptOptions, "manifest" | "observation" | "wanted">,
   before: DesiredParameters,
 ): boolean {
   const { site } = manifest.cloud;
