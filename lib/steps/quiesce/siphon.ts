@@ -4,8 +4,8 @@ import type { PoolTraffic, QuiesceSpec } from "../../site/api";
 import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { poolId, type GateName } from "../names";
-import { lastAct, ONE_LOOK } from "../patience";
-import { recordsThatNameThePool, stillDirected } from "./still-directed";
+import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { stillDirected, whoDirectsThere } from "./still-directed";
 
 /** A gate that is to close. */
 export interface SiphonRequest extends GateName {
@@ -18,6 +18,8 @@ export interface SiphonRequest extends GateName {
   readonly deadlineMs: number;
 }
 
+const DEADLINE_MEND = `Apply again to go on waiting, raise \`timeouts.delete\`, or set \`on_deadline = "force"\` to cut them off.`;
+
 /** Everybody, until changed. Idle connections are closed early: whoever comes back asks for the name again. */
 const EVERYBODY: QuiesceSpec = { share: 1, forMs: 0, idleCloseMs: 1_000 };
 const ASK_AGAIN_MS = 2_000;
@@ -26,7 +28,8 @@ const NOBODY: QuiesceSpec = { share: 0, forMs: 0, idleCloseMs: 0 };
 /**
  * Step 4: asks the users of a pool to leave and returns when none is left. Two things must hold, and neither replaces the other:
  * the record's TTL has passed, and *then* the sessions seen at the pool are zero, and nobody came for the quiet period. An agent
- * that cannot be asked is waited for: unreachable is not empty.
+ * that cannot be asked is waited for from the first look on: unreachable is not empty. With `hold` that is every agent, for each may
+ * have a name server that still directs users there.
  *
  * How it ends early:
  * - the pool is gone, or another gate has admitted it since: returns at once; nothing is left to close.
@@ -45,20 +48,17 @@ export async function siphonUsers(
   const client = sites.get(request.site);
   const subject = poolId(request);
   const startedAt = Date.now();
-  if (!(await isPresentGate(client, request, context))) return;
-  if (request.onDeadline === "hold") {
-    const records = await recordsThatNameThePool(sites, request, context);
-    if (records.length > 0) throw stillDirected(subject, records);
-  }
-  const watch = new EmptyWatch();
+  const leftMs = () => Math.max(0, startedAt + request.deadlineMs - Date.now());
   try {
+    if (!(await isToClose(sites, request, context))) return;
+    const watch = new EmptyWatch();
     await waitFor(context, {
       step: "quiesce",
       subject,
       what: "the last user to leave",
-      deadlineMs: request.deadlineMs,
+      deadlineMs: leftMs(),
       intervalMs: 250,
-      mend: `Nothing was taken down, and users keep being asked to leave. Apply again to go on waiting, raise \`timeouts.delete\`, or set \`on_deadline = "force"\` to cut them off.`,
+      mend: `Nothing was taken down, and users keep being asked to leave. ${DEADLINE_MEND}`,
       look: () => look(client, request, context, watch, startedAt + request.recordTtlMs),
     });
     context.progress({ step: "quiesce", subject, message: "no user is left", fraction: 1 });
@@ -78,10 +78,34 @@ export async function siphonUsers(
   }
 }
 
-async function isPresentGate(client: SiteClient, gate: GateName, context: StepContext): Promise<boolean> {
-  const status = await client.pool(gate.name, { signal: context.signal });
-  if (!status) return false;
-  return status.gate === undefined || status.gate.generation === gate.generation;
+/**
+ * The look before anybody is asked to leave: is there still something for this gate to close?
+ * @throws SpillwayError when users are still directed there
+ */
+function isToClose(sites: SiteDirectory, request: SiphonRequest, context: StepContext): Promise<boolean> {
+  const client = sites.get(request.site);
+  const subject = poolId(request);
+  return waitFor(context, {
+    step: "quiesce",
+    subject,
+    what: "the sites to say whether users are still there, or sent there",
+    deadlineMs: request.deadlineMs,
+    intervalMs: 1_000,
+    mend: `Nothing was taken down, and nobody was asked to leave yet. Start the agent again. ${DEADLINE_MEND}`,
+    look: throughSilence(request.site, async (): Promise<Look<boolean>> => {
+      const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
+      const isPresent = status?.gate === undefined || status.gate.generation === request.generation;
+      if (!status || !isPresent) return { done: true, value: false };
+      if (request.onDeadline === "force") return { done: true, value: true };
+      const { records, silent } = await whoDirectsThere(sites, request, context);
+      if (records.length > 0) throw stillDirected(subject, records);
+      if (silent.length === 0) return { done: true, value: true };
+      return {
+        done: false,
+        message: `the agent of site ${silent.join(", ")} cannot be asked whether it still directs users here; asking again`,
+      };
+    }),
+  });
 }
 
 async function look(

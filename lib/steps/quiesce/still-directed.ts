@@ -4,27 +4,38 @@ import type { StepContext } from "../../wait";
 import { poolId, type PoolName } from "../names";
 import { ONE_LOOK } from "../patience";
 
-/** Names of the records, at any site that can be asked, that answer with this pool. */
-export async function recordsThatNameThePool(
+/** Who still sends users to a pool, as far as the sites could be asked. */
+export interface Directors {
+  /** Names of the records that answer with the pool, sorted. */
+  readonly records: readonly string[];
+  /** Sites that could not be asked now: any of them may have a name server that answers with the pool. */
+  readonly silent: readonly string[];
+}
+
+/**
+ * Asks every site for the records that answer with this pool. A site that says nothing has not said that nobody is sent there.
+ * @throws SiteError of a site that answers, but not this (a wrong token): what it directs cannot be known either
+ */
+export async function whoDirectsThere(
   sites: SiteDirectory,
   pool: PoolName,
   context: StepContext,
-): Promise<readonly string[]> {
-  const found = await Promise.all(
+): Promise<Directors> {
+  const records = new Set<string>();
+  const silent: string[] = [];
+  await Promise.all(
     sites.names.map(async (site) => {
       try {
-        const { records } = await sites.get(site).context({ ...ONE_LOOK, signal: context.signal });
-        return records
-          .filter(({ spec }) => spec.answers.some((answer) => answer.pool === poolId(pool)))
-          .map(({ name }) => name);
+        const seen = await sites.get(site).context({ ...ONE_LOOK, signal: context.signal });
+        for (const { name, spec } of seen.records)
+          if (spec.answers.some((answer) => answer.pool === poolId(pool))) records.add(name);
       } catch (error) {
-        // A site that cannot be asked, or was configured wrongly, is not this pool's affair.
-        if (error instanceof SiteError) return [];
-        throw error;
+        if (!(error instanceof SiteError) || !error.isSilence) throw error;
+        silent.push(site);
       }
     }),
   );
-  return [...new Set(found.flat())].sort();
+  return { records: [...records].sort(), silent: silent.sort() };
 }
 
 /** The error for a gate that is to close while users are still sent to its pool. */

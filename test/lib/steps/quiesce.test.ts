@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AbortedError, DeadlineError } from "../../../lib/errors";
 import type { PoolSpec } from "../../../lib/site/api";
-import type { SiteDirectory } from "../../../lib/site/client";
+import { SiteDirectory, SiteError } from "../../../lib/site/client";
 import { siphonUsers, type SiphonRequest } from "../../../lib/steps";
 import { allUp, makeImage, poolSpec, poolUntil, push, startSiteProcess } from "../../support/site";
 import type { MadeImage, TestSiteProcess } from "../../support/site";
@@ -191,3 +192,89 @@ test("an agent that dies in the middle is waited for: unreachable is not empty",
   await site.restart();
   expect(await closed).toBeGreaterThan(back + 900);
 }, 30_000);
+
+test("an agent that is silent from the first look on is waited for, and nothing is taken for gone", async () => {
+  const { name } = await admitted();
+  const brief = closing(name, { deadlineMs: 1_500 });
+  await site.kill();
+  try {
+    const error = await thrownBy(siphonUsers(sites, brief, listener()));
+    expect(error).toBeInstanceOf(DeadlineError);
+    expect(error.message).toMatch(/last seen: the agent of site cloud cannot be asked now/);
+    const context = listener();
+    const closed = siphonUsers(sites, closing(name, { deadlineMs: 20_000 }), context).then(() => Date.now());
+    await heard(context, /cannot be asked now/);
+    const back = Date.now();
+    await site.restart();
+    expect(await closed).toBeGreaterThan(back + 600);
+  } finally {
+    if (!(await site.client.health({ retryBudgetMs: 0 }).catch(() => undefined))) await site.restart();
+  }
+}, 40_000);
+
+test("users who are still there are cut off at the deadline with force, even if the agent never said a word", async () => {
+  const { name } = await admitted();
+  await site.kill();
+  try {
+    const context = listener();
+    await siphonUsers(sites, closing(name, { deadlineMs: 500, onDeadline: "force" }), context);
+    expect(context.said.at(-1)?.message).toMatch(/the deadline has passed/);
+  } finally {
+    await site.restart();
+  }
+}, 30_000);
+
+describe("another site", () => {
+  const directory = (endpoint: string, tokenFile: string) =>
+    new SiteDirectory(
+      { cloud: { endpoint: site.endpoint, tokenFile: site.tokenFile }, other: { endpoint, tokenFile } },
+      { retryBudgetMs: 0 },
+    );
+
+  test("that is silent may direct users to the pool: nobody is asked to leave, and nothing closes before it answers", async () => {
+    const { name } = await admitted();
+    const other = await startSiteProcess({ site: "other", nameServer: true });
+    const both = directory(other.endpoint, other.tokenFile);
+    try {
+      const answers = [{ site: "cloud", address: "127.0.0.1", weight: 100, pool: `cloud/${name}` }];
+      await other.client.putRecord("shop.example.test", { owner: "test", ttlSeconds: 1, answers });
+      await other.kill();
+      const context = listener();
+      const closed = thrownBy(siphonUsers(both, closing(name, { deadlineMs: 30_000 }), context));
+      await heard(context, /the agent of site other cannot be asked whether it still directs users here/);
+      expect((await site.client.pool(name))?.quiesce.share).toBe(0);
+      await other.restart();
+      expect((await closed).message).toMatch(/the record "shop\.example\.test" answers with it/);
+      await other.client.deleteRecord("shop.example.test", "test");
+      await siphonUsers(both, closing(name), listener());
+    } finally {
+      both.close();
+      await other.close();
+    }
+  }, 40_000);
+
+  test("that hangs ends the wait at its deadline, and with force is not asked", async () => {
+    const { name } = await admitted();
+    const silent = createServer((socket) => socket.resume());
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const both = directory(`http://127.0.0.1:${port}`, site.tokenFile);
+    const error = await thrownBy(siphonUsers(both, closing(name, { deadlineMs: 1_000 }), listener()));
+    expect(error).toBeInstanceOf(DeadlineError);
+    expect(error.message).toMatch(/the agent of site other cannot be asked/);
+    await siphonUsers(both, closing(name, { onDeadline: "force" }), listener());
+    both.close();
+    await new Promise((resolve) => silent.close(resolve));
+  }, 30_000);
+
+  test("that refuses the token has not said that nobody is sent to the pool", async () => {
+    const { name } = await admitted();
+    const wrong = join(folder, "wrong-token");
+    writeFileSync(wrong, "another\n");
+    const both = directory(site.endpoint, wrong);
+    const error = await thrownBy(siphonUsers(both, closing(name), listener()));
+    expect(error).toBeInstanceOf(SiteError);
+    expect(error.message).toMatch(/the agent of site "other" refused the token/);
+    both.close();
+  });
+});
