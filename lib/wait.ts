@@ -21,7 +21,7 @@ export interface StepContext {
   readonly progress: (progress: Progress) => void;
 }
 
-/** One look at the thing waited for. `done` ends the wait; `failed` ends it with an error at once. */
+/** One look at the thing waited for. `done` ends the wait; a look that throws ends it with that error at once. */
 export type Look<T> =
   | { readonly done: true; readonly value: T }
   | { readonly done: false; readonly message: string; readonly fraction?: number; readonly etaMs?: number };

@@ -7,6 +7,8 @@ import { parsePoolId } from "../names";
 /** A nudge outlives the answers that resolvers still hold: who comes back to the old address is asked to leave once more. */
 const NUDGE_AT_LEAST_MS = 5_000;
 const IDLE_CLOSE_MS = 1_000;
+/** The record does not wait long for the agent of a site that it leaves, which may be dead. */
+const BRIEFLY = { timeoutMs: 3_000, retryBudgetMs: 3_000 } as const;
 
 /**
  * Pools that are given as answers keep their users: whatever asked them to leave (a drain that was cut off, a former nudge) is
@@ -57,7 +59,7 @@ export async function moveUsers(
           .quiesce(
             name,
             { share, forMs, idleCloseMs: IDLE_CLOSE_MS },
-            { signal: context.signal, retryBudgetMs: 3_000 },
+            { ...BRIEFLY, signal: context.signal },
           ),
       );
     }),

@@ -49,8 +49,10 @@ export async function rampWeights(
     const raised = await baseline(sites, request, context);
     for (const percent of percents) {
       const next = percent === 100 ? target : answersAt(prior, target, percent);
-      await put(next, present, context.signal);
+      const from = present;
+      // The record may be changed although what came after its change failed, or its answer was lost.
       present = next;
+      await put(next, from, context.signal);
       if (percent === 100) return;
       context.progress({
         step: "direct",

@@ -23,8 +23,11 @@ export interface DirectRequest {
  * connection, for they do not follow DNS. Pools that are in the set (again) stop asking their users to leave first; what was put is
  * read back.
  * @throws SiteError `owned-by-another`, `no-name-server`, …
- * @throws SpillwayError for a pool that is not there, and when a ramp saw failed answers; the previous weights are back then
- * @throws AbortedError; the previous weights are back
+ * @throws SpillwayError for a pool that is not there, and when a ramp saw failed answers
+ * @throws AbortedError
+ *
+ * A ramp that ends with an error or is aborted puts the previous weights back. A change in one step does not: the record stays as it
+ * was put, or as it was, and the next apply goes on from there.
  */
 export async function directUsers(
   sites: SiteDirectory,
@@ -46,7 +49,9 @@ export async function directUsers(
     context.progress({ step: "direct", subject: request.name, message: `answers ${weightsOf(answers)}` });
     return status;
   };
-  if (request.ramp && before && before.spec.answers.length > 0) {
+  // Another's record refuses the first change, ramp or not, and then there is nothing to put back.
+  const isOurs = before !== undefined && before.spec.owner === request.spec.owner;
+  if (request.ramp && isOurs && before.spec.answers.length > 0) {
     const raised = { name: request.name, prior: present, target: request.spec.answers, ramp: request.ramp };
     await rampWeights(sites, raised, put, context);
   } else {

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { AbortedError } from "../../../lib/errors";
 import type { PoolSpec, RecordAnswer } from "../../../lib/site/api";
-import type { SiteDirectory } from "../../../lib/site/client";
+import { SiteDirectory } from "../../../lib/site/client";
 import { directUsers, findRecord, removeRecord, type DirectRequest } from "../../../lib/steps";
 import { answersAt } from "../../../lib/steps/direct/ramp";
 import { allUp, makeImage, poolSpec, poolUntil, processesOf, push, startSite } from "../../support/site";
@@ -181,6 +181,32 @@ test("a member that goes down at the raised site ends the ramp, and the previous
   expect(await weights()).toEqual({ onprem: 100 });
   await poolUntil(cloud, "shop", allUp(2));
 }, 30_000);
+
+test("a ramp whose users cannot be moved puts the previous weights back: the record was changed before them", async () => {
+  await directUsers(sites, request(answers(60)), listener());
+  const wrong = join(folder, "wrong-token");
+  writeFileSync(wrong, "another\n");
+  const half = new SiteDirectory({
+    onprem: { endpoint: home.endpoint, tokenFile: home.tokenFile },
+    cloud: { endpoint: cloud.endpoint, tokenFile: wrong },
+  });
+  const before = await findRecord(sites, { ...request([]), name: `shop-${count}.example.test` }, listener());
+  const error = await thrownBy(directUsers(half, request(answers(100), { ramp }), listener()));
+  half.close();
+  expect(error.message).toMatch(/^the agent of site "cloud" refused the token/);
+  expect(await weights()).toEqual({ onprem: 60, cloud: 40 });
+  const after = await findRecord(sites, { ...request([]), name: `shop-${count}.example.test` }, listener());
+  expect(after?.serial).toBeGreaterThan(before?.serial ?? 0);
+});
+
+test("a ramp of another's record is refused as such, with nothing to put back", async () => {
+  await directUsers(sites, request(answers(60)), listener());
+  const theirs = request(answers(100), { ramp });
+  const spec = { ...theirs.spec, owner: "another" };
+  const error = await thrownBy(directUsers(sites, { ...theirs, spec }, listener()));
+  expect(error.message).toMatch(/^the record "shop-\d+\.example\.test" belongs to "test"/);
+  expect(await weights()).toEqual({ onprem: 60, cloud: 40 });
+});
 
 test("the weights on the way add up to 100 at every percent, and begin and end where asked", () => {
   const set = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { minLength: 1 }).chain((names) =>
