@@ -149,6 +149,12 @@ export interface PoolSpec {
    * the take-down of the old one sees that the pool is no longer its own. A change of it alone changes nothing else.
    */
   readonly claim?: string;
+  /**
+   * Host names that users ask for, lower-case. Requests for any other name (scanners, strangers' monitors) are answered all the
+   * same, but keep no gate open: they are no sessions and no activity. Only with `listen.mode` "http".
+   * @default every request is a user's
+   */
+  readonly hosts?: readonly string[];
 }
 
 export type MemberState = "launching" | "up" | "down" | "draining" | "failed";
@@ -205,9 +211,13 @@ export interface QuiesceSpec {
   readonly idleCloseMs: number;
 }
 
-/** Who is at a pool now, seen at its balancer. Monitors and the agent's own probes are not counted. */
+/**
+ * Who is at a pool now, seen at its balancer. Monitors and gates' probes are not counted. Requests for other names than the pool's
+ * `hosts` are requests, but nobody's: they count in totals, rates and latencies only.
+ */
 export interface PoolTraffic {
   readonly openConnections: number;
+  /** Users' requests being served now. */
   readonly inFlight: number;
   readonly queued: number;
   /** Users: open connections, and affinity cookies seen within `sessionIdleMs` on no open connection. */

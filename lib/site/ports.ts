@@ -73,6 +73,8 @@ export interface BalancerPool {
    * The header never reaches a member.
    */
   readonly probeKey?: string;
+  /** {@link PoolSpec.hosts} */
+  readonly hosts?: readonly string[];
 }
 
 export interface BalancerMemberView {

@@ -43,7 +43,7 @@ export function checkPoolSpec(body: unknown, place: string): PoolSpec {
     [],
     [
       ...["owner", "image", "members", "listen", "monitor", "affinity", "maxConnections", "sessionIdleMs"],
-      ...["environment", "launchTimeoutMs", "drainTimeoutMs", "claim"],
+      ...["environment", "launchTimeoutMs", "drainTimeoutMs", "claim", "hosts"],
     ],
   );
   const listen = check.object(from.listen, ["listen"], ["address", "port", "mode"]);
@@ -68,7 +68,14 @@ export function checkPoolSpec(body: unknown, place: string): PoolSpec {
     launchTimeoutMs: check.whole(from.launchTimeoutMs, ["launchTimeoutMs"], 100, DAY_MS),
     drainTimeoutMs: check.whole(from.drainTimeoutMs, ["drainTimeoutMs"], 0, 30 * DAY_MS),
     ...optional(check, from, "claim", ["claim"]),
+    ...hosts(check, from.hosts),
   };
+  if (check.clean && spec.hosts?.length && spec.listen.mode === "tcp") {
+    check.found(
+      ["hosts"],
+      'must be left out where `listen.mode` is "tcp": only HTTP says which host is asked for',
+    );
+  }
   if (check.clean && spec.affinity === "cookie" && spec.listen.mode === "tcp") {
     check.found(["affinity"], 'must be "none" where `listen.mode` is "tcp": a cookie needs HTTP');
   }
@@ -174,6 +181,14 @@ function monitor(check: Checker, value: unknown): MonitorSpec {
     rise: check.whole(from.rise, ["monitor", "rise"], 1, 1000),
     fall: check.whole(from.fall, ["monitor", "fall"], 1, 1000),
   };
+}
+
+function hosts(check: Checker, value: unknown): Pick<PoolSpec, "hosts"> {
+  if (value === undefined) return {};
+  const form = "a lower-case host name such as shop.example.org, without a port";
+  const each = (host: unknown, index: number) =>
+    check.text(host, ["hosts", index], { pattern: HOST_NAME, form, max: 253 });
+  return { hosts: check.list(value, ["hosts"], 0, 100).map(each) };
 }
 
 function environment(check: Checker, value: unknown): Record<string, string> {

@@ -50,7 +50,7 @@ export function poolStatus(
 
 /** What the balancer should do for the pool. */
 export function balancerPool(record: PoolRecord, now: number): BalancerPool {
-  const { listen, monitor, affinity, maxConnections, sessionIdleMs } = record.spec;
+  const { listen, monitor, affinity, maxConnections, sessionIdleMs, hosts } = record.spec;
   return {
     name: record.name,
     listen,
@@ -58,6 +58,7 @@ export function balancerPool(record: PoolRecord, now: number): BalancerPool {
     affinity,
     maxConnections,
     sessionIdleMs,
+    hosts,
     members: record.members.flatMap(({ id, handle, phase }) =>
       handle && (phase === "running" || phase === "draining")
         ? [{ id, address: handle.address, port: handle.port, draining: phase === "draining" }]

@@ -7,6 +7,8 @@ export interface RequestHead {
   readonly hasBody: boolean;
   /** Asked by the site's own prober: nobody's user. */
   readonly isProbe: boolean;
+  /** As the client wrote it. */
+  readonly host: string | undefined;
   readonly affinityCookie: string | undefined;
   /** Why the request must be refused, if it must. */
   readonly refusal: string | undefined;
@@ -61,6 +63,7 @@ export function requestHead(
   let length: string | undefined;
   let isProbe = false;
   let hosts = 0;
+  let host: string | undefined;
   let affinityCookie: string | undefined;
   let named: string | undefined;
 
@@ -79,6 +82,7 @@ export function requestHead(
         continue;
       case "host":
         hosts += 1;
+        host = value;
         break;
       case "x-forwarded-for":
         forwardedFor += `${value}, `;
@@ -115,6 +119,7 @@ export function requestHead(
     headers: named === undefined ? headers : withoutNamed(headers, named),
     hasBody: chunked || (length !== undefined && length !== "0"),
     isProbe,
+    host,
     affinityCookie,
     refusal: hosts > 1 ? "more than one Host header" : undefined,
   };

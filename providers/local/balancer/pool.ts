@@ -48,6 +48,13 @@ export class Pool {
     this.pumpAll();
   }
 
+  /** Would a user send this `Host` header? */
+  isAskedFor(host: string | undefined): boolean {
+    const { hosts } = this.spec;
+    if (hosts === undefined || hosts.length === 0) return true;
+    return host !== undefined && hosts.includes(host.toLowerCase().replace(/\.?(:\d*)?$/, ""));
+  }
+
   get affinity(): boolean {
     return this.spec.affinity === "cookie" && this.spec.listen.mode === "http";
   }

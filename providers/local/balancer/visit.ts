@@ -10,6 +10,8 @@ export class Visit {
   readonly head: RequestHead;
   private readonly affinity: Affinity | undefined;
   private readonly started = performance.now();
+  /** A user is behind it: no probe, and no stranger who asks for another host. */
+  private readonly isUser: boolean;
 
   constructor(
     private readonly pool: Pool,
@@ -25,6 +27,8 @@ export class Visit {
     );
     const { affinityCookie } = this.head;
     this.affinity = affinityCookie === undefined ? undefined : parseAffinity(affinityCookie);
+    // Kept from its beginning to its end, whatever becomes of the pool meanwhile.
+    this.isUser = !this.isProbe && pool.isAskedFor(this.head.host);
   }
 
   get isProbe(): boolean {
@@ -35,16 +39,17 @@ export class Visit {
   begin(): void {
     if (this.isProbe) return;
     const { pool, connection, affinity } = this;
-    if (!connection.counted && affinity !== undefined) connection.cohortKey = affinity.user;
-    pool.inFlight += 1;
     pool.requestsTotal += 1;
     pool.window.arrived();
+    if (!this.isUser) return;
+    if (!connection.counted && affinity !== undefined) connection.cohortKey = affinity.user;
+    pool.inFlight += 1;
     pool.sessions.arrived(connection, affinity?.user, affinity && pool.memberByKey(affinity.memberKey));
   }
 
   /** The answer is out, or the client is gone. */
   end(): void {
-    if (this.isProbe) return;
+    if (!this.isUser) return;
     this.pool.inFlight -= 1;
     this.pool.sessions.answered();
   }
@@ -66,7 +71,7 @@ export class Visit {
   /** Binds the user to the member that serves it. @returns the cookie to set, if it is news to the client */
   bind(member: Member): string | undefined {
     const { pool, connection, affinity } = this;
-    if (!pool.affinity || this.isProbe || affinity?.memberKey === member.key) return undefined;
+    if (!pool.affinity || !this.isUser || affinity?.memberKey === member.key) return undefined;
     // A draining member takes no new user: this one is only served, because nobody else is up.
     if (member.draining || pool.everybodyLeaves) return undefined;
     const known = connection.user;

@@ -214,6 +214,7 @@ describe("what an agent takes", () => {
     environment: { A: "b" },
     launchTimeoutMs: 120_000,
     drainTimeoutMs: 600_000,
+    hosts: ["shop.example.org"],
   };
   const record: RecordSpec = {
     owner: "test",

@@ -327,6 +327,21 @@ test("a pool's key marks a gate's probes at its balancer, and is no token", asyn
   expect(answer.status).toBe(401);
 });
 
+test("a stranger's request keeps no pool from being quiet, and who asks by its name does", async () => {
+  const hosts = ["shop.example.test"];
+  const spec = await poolSpec(site, one, { members: 1, hosts });
+  const before = (await site.client.putPool("shop", spec)).members;
+  expect((await poolUntil(site, "shop", allUp(1)))?.spec.hosts).toEqual(hosts);
+  expect((await ask(spec.listen.port)).status).toBe(200);
+  expect(await site.client.traffic("shop")).toMatchObject({ sessions: 0, requestsTotal: 1 });
+  expect((await site.client.traffic("shop"))?.quietMs).toBeGreaterThan(1e12);
+  await site.client.putPool("shop", { ...spec, hosts: undefined });
+  const { members } = (await poolUntil(site, "shop", allUp(1)))!;
+  expect(members.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+  expect((await ask(spec.listen.port)).status).toBe(200);
+  expect((await site.client.traffic("shop"))?.quietMs).toBeLessThan(5_000);
+});
+
 test("a quiesce holds for its time and is then over", async () => {
   const spec = await poolSpec(site, one, { members: 1 });
   await site.client.putPool("shop", spec);

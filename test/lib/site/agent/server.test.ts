@@ -120,6 +120,7 @@ describe("what is asked for wrongly", () => {
       sessionIdleMs: "30s",
       environment: { "A B": "x", PORT: "1", GOOD: 5 },
       launchTimeoutMs: 1000,
+      hosts: ["Shop.example", "shop.example:80"],
       colour: "red",
     });
     const { status, body: told } = await ask("PUT", "/v1/pools/shop", { body });
@@ -146,6 +147,8 @@ describe("what is asked for wrongly", () => {
       "`environment.PORT` is set by the launcher",
       "`environment.GOOD` must be a string, got 5",
       "`drainTimeoutMs`",
+      '`hosts[0]` must be a lower-case host name such as shop.example.org, without a port, got "Shop.example"',
+      "`hosts[1]`",
     ]) {
       expect(told.problem).toContain(expected);
     }

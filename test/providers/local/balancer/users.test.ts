@@ -127,6 +127,39 @@ describe("who counts as a user", () => {
     expect(one.seen.map(({ headers }) => headers["x-spillway-probe"])).toEqual(Array(5).fill(undefined));
   });
 
+  test("who asks for another host is answered, but keeps no gate open", async () => {
+    const hosts = ["shop.example.test", "www.example.test"];
+    const pool = await site.pool("named", [memberOf(one)], { affinity: "cookie", hosts });
+    const { port } = pool.listen;
+    const scanner = keepAlive();
+    for (const host of [`127.0.0.1:${port}`, "other.example.test", "shop.example.test.evil.test"]) {
+      const answer = await ask(port, "/id", { agent: scanner, headers: { host } });
+      expect([answer.status, cookieOf(answer)]).toEqual([200, undefined]);
+    }
+    const slow = ask(port, "/id?ms=500", { headers: { host: "other.example.test" } });
+    await site.until("named", ({ members }) => members[0].inFlight === 1);
+    const strangers = (await site.view("named")).traffic;
+    expect(strangers).toMatchObject({ sessions: 0, inFlight: 0, requestsTotal: 4 });
+    expect(strangers.quietMs).toBeGreaterThan(1e12);
+    expect((await slow).status).toBe(200);
+    const users: Agent[] = [];
+    for (const [index, host] of ["shop.example.test", `WWW.example.test.:${port}`].entries()) {
+      const agent = keepAlive();
+      const answer = await ask(port, "/id", { agent, headers: { host } });
+      expect(cookieOf(answer)).toBeDefined();
+      expect((await site.view("named")).traffic).toMatchObject({ sessions: index + 1, quietMs: 0 });
+      // The same connection asks for something else: the user is still there.
+      await ask(port, "/id", { agent, headers: { host: "other.example.test" } });
+      expect((await site.view("named")).traffic.sessions).toBe(index + 1);
+      users.push(agent);
+    }
+    for (const agent of [scanner, ...users]) agent.destroy();
+    await site.until("named", ({ traffic }) => traffic.sessions === 0 && traffic.inFlight === 0);
+    await site.put({ ...pool, hosts: [] });
+    await ask(port, "/id", { headers: { host: "other.example.test" } });
+    expect((await site.view("named")).traffic.quietMs).toBeLessThan(5_000);
+  });
+
   test("a user in the middle of a long answer is not quiet", async () => {
     const { listen } = await site.pool("long", [memberOf(one)], { affinity: "cookie", sessionIdleMs: 100 });
     const running = ask(listen.port, "/id?ms=1000");
