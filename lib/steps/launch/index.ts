@@ -1,2 +1,2 @@
 export { checkImageIsThere } from "./image-check";
-export { launchPool, type LaunchRequest } from "./launch";
+export { isGrowing, launchPool, type LaunchRequest } from "./launch";

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { SpillwayError } from "../../errors";
 import type { PoolSpec, PoolStatus } from "../../site/api";
 import type { SiteClient, SiteDirectory } from "../../site/client";
@@ -18,7 +19,9 @@ export interface LaunchRequest extends PoolName {
 
 /**
  * Step 2: launches a pool's members, or changes a pool to what it should be. Idempotent: a pool of the same owner is adopted, a
- * failed one gets a new try. Returns when the members run; whether they are available is the gate's business.
+ * failed one gets a new try. Returns when the members run; whether they are available is the gate's business. A pool that a gate has
+ * admitted already, and that is to have new members, has no gate before them: it returns when as many are up as asked for, so that
+ * what follows may send them users.
  * @throws SiteError `owned-by-another`, `image-missing`, `port-taken`, …
  * @throws SpillwayError when the site gave the launch up, with the last words of the members
  * @throws DeadlineError, AbortedError
@@ -35,7 +38,7 @@ export async function launchPool(
     const status = await client.putPool(request.name, request.spec, { signal: context.signal });
     asked = true;
     if (status.phase === "failed") await client.retryPool(request.name, { signal: context.signal });
-    return await untilLaunched(client, request, context);
+    return await untilLaunched(client, request, getsUsersAtOnce(before, request), context);
   } catch (error) {
     if (request.undo && asked && before === undefined) {
       await undo(client, request);
@@ -52,16 +55,36 @@ async function undo(client: SiteClient, { name, spec }: LaunchRequest): Promise<
   });
 }
 
+/** Will nobody ask again whether the members that are launched now are up? */
+function getsUsersAtOnce(before: PoolStatus | undefined, { spec }: LaunchRequest): boolean {
+  if (before?.gate === undefined) return false;
+  const { members, image, environment } = before.spec;
+  return (
+    spec.members > members ||
+    spec.image !== image ||
+    !isDeepStrictEqual(spec.environment, environment) ||
+    before.phase === "failed" ||
+    isGrowing(before)
+  );
+}
+
+/** Has it members that were launched after its gate opened and were never up? Its growth goes on, or was cut off. */
+export function isGrowing({ gate, members }: PoolStatus): boolean {
+  if (!gate) return false;
+  return members.some(({ state, launchedAt }) => state === "launching" && launchedAt > gate.admittedAt);
+}
+
 function untilLaunched(
   client: SiteClient,
   request: LaunchRequest,
+  untilUp: boolean,
   context: StepContext,
 ): Promise<PoolStatus> {
   const subject = poolId(request);
   return waitFor(context, {
     step: "launch",
     subject,
-    what: `${request.spec.members} members to be launched`,
+    what: `${request.spec.members} members to be ${untilUp ? "up" : "launched"}`,
     deadlineMs: request.deadlineMs,
     intervalMs: 250,
     mend: "Look at the members' output at the site and raise `timeouts` if they only need longer; then apply again.",
@@ -70,6 +93,14 @@ function untilLaunched(
       if (!status) throw vanished(subject);
       if (status.spec.owner !== request.spec.owner) throw takenOver(subject, status.spec.owner);
       if (status.phase === "failed") throw launchFailed(subject, status);
+      const up = upOf(status, request);
+      if (status.phase === "ready" && untilUp && up < request.spec.members) {
+        return {
+          done: false,
+          message: `${up} of ${request.spec.members} members up${lastProblem(status)}`,
+          fraction: up / request.spec.members,
+        };
+      }
       if (status.phase === "ready") {
         context.progress({ step: "launch", subject, message: launchedMessage(status, request), fraction: 1 });
         return { done: true, value: status };
@@ -91,11 +122,21 @@ function launchedOf(status: PoolStatus, request: LaunchRequest): number {
   ).length;
 }
 
+function upOf(status: PoolStatus, { spec }: LaunchRequest): number {
+  return status.members.filter(({ image, state }) => image === spec.image && state === "up").length;
+}
+
 function launchedMessage(status: PoolStatus, request: LaunchRequest): string {
   const up = status.members.filter(({ state }) => state === "up").length;
   const draining = status.members.filter(({ state }) => state === "draining").length;
   const leaving = draining > 0 ? `, ${draining} draining` : "";
   return `${launchedOf(status, request)} of ${request.spec.members} members launched, ${up} up${leaving}${status.problem ? `; ${status.problem}` : ""}`;
+}
+
+/** What keeps a member from being up. */
+function lastProblem(status: PoolStatus): string {
+  const found = status.members.find(({ state, problem }) => state !== "up" && problem !== undefined);
+  return found ? `; ${found.id}: ${found.problem}` : "";
 }
 
 function launchFailed(subject: string, status: PoolStatus): SpillwayError {

@@ -78,7 +78,7 @@ export const poolSchema = {
     .string()
     .computed()
     .describe(
-      "`ready`, `failed` (marked for a new try) or `leaving` (a take-down that was cut off). In the last two the next plan brings it back to `ready`.",
+      "`ready`, `failed` (marked for a new try), `leaving` (a take-down that was cut off) or `launching` (a growth behind an open gate that was cut off). In all but the first the next plan brings it back to `ready`.",
     ),
 };
 

@@ -1,5 +1,5 @@
 import type { PoolSpec, PoolStatus } from "../../../lib/site/api";
-import { poolId } from "../../../lib/steps";
+import { isGrowing, poolId } from "../../../lib/steps";
 import type { Plan, Planned } from "../plugin";
 import { durationText, ms, sameDuration } from "./durations";
 import { keepMonitorDurations, monitorSpec, monitorState } from "./monitor";
@@ -25,7 +25,8 @@ export function poolSpec(planned: Planned<typeof poolSchema> | PoolState, claim:
 }
 
 /** What the site says, as a state; told as it was before where it means the same. */
-export function poolState({ name, site, spec, phase }: PoolStatus, before?: PoolState): PoolState {
+export function poolState(status: PoolStatus, before?: PoolState): PoolState {
+  const { name, site, spec } = status;
   const isPlain = Object.keys(spec.environment).length === 0 && before?.environment == null;
   return {
     id: poolId({ site, name }),
@@ -44,8 +45,15 @@ export function poolState({ name, site, spec, phase }: PoolStatus, before?: Pool
     drain_timeout: durationText(spec.drainTimeoutMs, before?.drain_timeout),
     timeouts: before?.timeouts ?? null,
     address: addressOf(spec.listen),
-    status: phase === "failed" || phase === "leaving" ? phase : "ready",
+    status: statusOf(status),
   };
+}
+
+/** Only `ready` needs no update. */
+function statusOf(status: PoolStatus): string {
+  const { phase } = status;
+  if (phase === "failed" || phase === "leaving") return phase;
+  return isGrowing(status) ? "launching" : "ready";
 }
 
 /** `127.0.2.1:8080`, `[::1]:8080` */

@@ -9,6 +9,7 @@ import {
   checkImageIsThere,
   dropImage,
   findImage,
+  isGrowing,
   launchPool,
   previewTransfer,
   takeDownPool,
@@ -131,6 +132,75 @@ describe("launch", () => {
     const staying = again.members.filter(({ state }) => state !== "draining").map(({ id }) => id);
     expect(staying).toHaveLength(1);
     expect(staying).not.toContain(first.members[0]?.id);
+  });
+
+  describe("behind an open gate", () => {
+    const SLOW_MS = "1500";
+    let open: LaunchRequest;
+
+    beforeEach(async () => {
+      open = await launching({ members: 1, environment: { START_DELAY_MS: SLOW_MS } });
+      await launchPool(sites, open, listener());
+      await poolUntil(site, open.name, allUp(1));
+      await site.client.putGate(open.name, { generation: "g1", admittedAt: Date.now() });
+    });
+
+    const changed = (changes: Partial<PoolSpec>) => ({ ...open, spec: { ...open.spec, ...changes } });
+
+    test("a pool that grows is not done before its new members are up", async () => {
+      const context = listener();
+      const grown = await launchPool(sites, changed({ members: 3 }), context);
+      expect(grown.members.map(({ state }) => state)).toEqual(["up", "up", "up"]);
+      expect(context.said.map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(/^1 of 3 members up/),
+      );
+    });
+
+    test("a pool whose members are replaced is not done before the new ones are up", async () => {
+      const old = (await site.client.pool(open.name))?.members[0]?.id;
+      const replaced = await launchPool(
+        sites,
+        changed({ environment: { START_DELAY_MS: SLOW_MS, GREETING: "new" } }),
+        listener(),
+      );
+      const up = replaced.members.filter(({ state }) => state === "up").map(({ id }) => id);
+      expect(up).toHaveLength(1);
+      expect(up).not.toContain(old);
+    });
+
+    test("new members that never come up fail it, with what they say", async () => {
+      const environment = { START_DELAY_MS: "60000" };
+      const error = await thrownBy(
+        launchPool(sites, changed({ members: 2, environment, launchTimeoutMs: 1_000 }), listener()),
+      );
+      expect(error.message).toMatch(/^the launch failed: member .*: not up 1\.0 s after its launch/);
+    });
+
+    test("the deadline says how many are up", async () => {
+      const error = await thrownBy(
+        launchPool(sites, { ...changed({ members: 2 }), deadlineMs: 700 }, listener()),
+      );
+      expect(error).toBeInstanceOf(DeadlineError);
+      expect(error.message).toMatch(/for 2 members to be up; last seen: 1 of 2 members (up|launched)/);
+    });
+
+    test("a growth that was cut off is gone on with, and waited for", async () => {
+      await site.client.putPool(open.name, changed({ members: 2 }).spec);
+      await poolUntil(site, open.name, (status) => status?.phase === "ready");
+      const status = await site.client.pool(open.name);
+      expect(status && isGrowing(status)).toBe(true);
+      const grown = await launchPool(sites, changed({ members: 2 }), listener());
+      expect(grown.members.map(({ state }) => state)).toEqual(["up", "up"]);
+      expect(isGrowing(grown)).toBe(false);
+    });
+
+    test("a pool that shrinks, or has a member down, need not wait for anybody", async () => {
+      await launchPool(sites, changed({ members: 2 }), listener());
+      const [member] = (await site.client.pool(open.name))?.members ?? [];
+      for (const pid of processesOf(site.stateDir, member?.id)) process.kill(pid, "SIGKILL");
+      await poolUntil(site, open.name, (status) => !allUp(2)(status));
+      await launchPool(sites, { ...changed({ members: 1 }), deadlineMs: 5_000 }, listener());
+    });
   });
 
   test("two pools cannot listen at one place, and the second leaves nothing", async () => {
