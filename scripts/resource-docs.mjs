@@ -35,11 +35,18 @@ A whole burst in HCL: [examples/hcl](../examples/hcl). In TypeScript: [construct
 * **A gate that fails to open** leaves no state, users stay where they were, and the pool is marked for a new try: its next plan shows
   \`status = "failed" -> "ready"\`, and the apply launches its members anew.
 * **A gate that closes** waits for two things, and neither replaces the other: \`record_ttl\`, and then that the sessions seen at the pool
-  are zero for \`quiet_period\`. An agent that cannot be asked is waited for: unreachable is not empty.
+  are zero for \`quiet_period\`. An agent that cannot be asked is waited for: unreachable is not empty. With
+  \`on_deadline = "hold"\` that is every configured site's, for each may have a name server that still directs users there.
   * At \`timeouts.delete\` with \`on_deadline = "hold"\` nothing is taken down and the apply fails. Users keep being asked to leave: the
     record no longer names the site, so those who leave are served elsewhere, and the next apply has fewer to wait for.
   * Stopped (Ctrl-C, or the hook because demand returned), nothing is taken down and nobody is asked to leave any more: the site serves on.
   * A record that takes the site in again switches off whatever asked its users to leave, before it directs anyone there.
+* **A site that says nothing** (dead, hung, cut off) does not fail a plan: the state of its replica, pool and gate is kept as it is, with a
+  warning that names the site. So a dead cloud is taken out of the record with the ordinary apply home: the record, at another site, is
+  changed at once; then the gate waits for the silent agent until \`timeouts.delete\`. What must be made at such a site is refused at plan.
+  A wrong token is no silence, and an error.
+* **An admitted pool that grows**, or changes its image, has no gate before its new members: its update returns when as many members are
+  up as asked for, and only then does the record send them users. One that is cut off meanwhile shows as \`status = "launching" -> "ready"\`.
 * **A pool's create that fails or is stopped** takes down what it launched. A pool of the same owner that is there already (after a crash) is
   adopted. One that is replaced under the same name keeps what runs.
 * **A pool's destroy that is stopped** goes on at the site; the next plan shows \`status = "leaving"\`, and an apply brings it back or ends it.

@@ -1,6 +1,6 @@
 import { estimateTransfer, pushImage, type PushResult, type TransferPreview } from "../../image";
 import type { ImageStatus } from "../../site/api";
-import type { SiteDirectory } from "../../site/client";
+import type { CallOptions, SiteDirectory } from "../../site/client";
 import type { StepContext } from "../../wait";
 import { replicaId } from "../names";
 
@@ -46,8 +46,9 @@ export async function findImage(
   sites: SiteDirectory,
   image: { readonly site: string; readonly digest: string },
   context: StepContext,
+  options?: CallOptions,
 ): Promise<ImageStatus | undefined> {
-  const status = await sites.get(image.site).image(image.digest, { signal: context.signal });
+  const status = await sites.get(image.site).image(image.digest, { signal: context.signal, ...options });
   return status?.complete ? status : undefined;
 }
 

@@ -3,10 +3,15 @@ import { SiteDirectory, type TransportOptions } from "../../../lib/site/client";
 import { replicaId } from "../../../lib/steps";
 import { Diagnostic, isUnknown, isWhollyKnown, type Path, type Unknown } from "../plugin";
 
+/** For so long a site that said nothing is not asked again by a refresh. */
+const SILENCE_MS = 10_000;
+
 /** What the resources get: the sites, and what this one Terraform command has seen so far. */
 export class Client {
   /** Replicas that this plan will make: their images are not there yet, and will be when they are needed. */
   private readonly promised = new Set<string>();
+  /** Sites that were silent a moment ago, and how. */
+  private readonly silences = new Map<string, { readonly problem: string; readonly at: number }>();
 
   constructor(
     /** Those whose configuration is known. */
@@ -39,6 +44,17 @@ export class Client {
 
   promise(site: string, digest: string): void {
     this.promised.add(replicaId(site, digest));
+  }
+
+  /** A site said nothing: the many resources there need not each find that out. */
+  noteSilence(site: string, problem: string): void {
+    this.silences.set(site, { problem, at: performance.now() });
+  }
+
+  /** How a site was silent a moment ago, if it was. */
+  silenceOf(site: string): string | undefined {
+    const silence = this.silences.get(site);
+    return silence && performance.now() - silence.at < SILENCE_MS ? silence.problem : undefined;
   }
 
   isPromised(site: string, digest: string): boolean {

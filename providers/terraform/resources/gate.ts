@@ -13,6 +13,7 @@ import { isAtLeast, isDuration, isOneOf } from "./checks";
 import type { Client } from "./client";
 import { ms } from "./durations";
 import { monitorAttributes, monitorSpec } from "./monitor";
+import { keptThroughSilence } from "./patience";
 import { deadlineMs, stepContext } from "./step-context";
 
 const isPoolId = (text: string) =>
@@ -93,8 +94,11 @@ export const gate = defineResource<Client>()({
 
   async read({ state }, ctx) {
     const { site, name, generation } = parseGateId(state.id);
-    const status = await ctx.client.sites.get(site).pool(name, { signal: ctx.signal });
-    return status?.gate?.generation === generation ? state : null;
+    const client = ctx.client.sites.get(site);
+    return keptThroughSilence(site, state, ctx, async (options) => {
+      const status = await client.pool(name, options);
+      return status?.gate?.generation === generation ? state : null;
+    });
   },
 
   // How it opens mattered then, how it closes matters later.

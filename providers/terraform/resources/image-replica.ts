@@ -12,6 +12,7 @@ import {
 import { a, defineResource, isUnknown, timeouts, UNKNOWN, type State } from "../plugin";
 import { isDigest, isNotEmpty, isSiteName } from "./checks";
 import type { Client } from "./client";
+import { keptThroughSilence } from "./patience";
 import { stepContext } from "./step-context";
 
 const transferAttributes = {
@@ -111,8 +112,10 @@ export const imageReplica = defineResource<Client>()({
   },
 
   async read({ state }, ctx) {
-    const image = await findImage(ctx.client.sites, state, stepContext(ctx));
-    return image ? state : null;
+    const { site } = state;
+    return keptThroughSilence(site, state, ctx, async (options) =>
+      (await findImage(ctx.client.sites, state, stepContext(ctx), options)) ? state : null,
+    );
   },
 
   // Only what Terraform itself keeps can change in place.

@@ -3,6 +3,7 @@ import { checkImageIsThere, launchPool, parseSiteAnd, poolId, takeDownPool } fro
 import { defineResource, isUnknown, type PrivateState } from "../plugin";
 import { inAttributes } from "./attributes";
 import type { Client } from "./client";
+import { keptThroughSilence } from "./patience";
 import { poolSchema } from "./pool-schema";
 import { addressOf, keepPoolDurations, poolSpec, poolState } from "./pool-state";
 import { deadlineMs, stepContext } from "./step-context";
@@ -50,9 +51,11 @@ export const pool = defineResource<Client>()({
   },
 
   async read({ state }, ctx) {
-    const status = await ctx.client.sites.get(state.site).pool(state.name, { signal: ctx.signal });
-    if (!status || status.spec.owner !== state.owner) return null;
-    return poolState(status, state);
+    const client = ctx.client.sites.get(state.site);
+    return keptThroughSilence(state.site, state, ctx, async (options) => {
+      const status = await client.pool(state.name, options);
+      return status?.spec.owner === state.owner ? poolState(status, state) : null;
+    });
   },
 
   async update({ planned }, ctx) {
