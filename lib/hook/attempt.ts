@@ -1,6 +1,13 @@
 import { sameParameters, type DesiredParameters } from "../desired";
 import type { ProcessHandle } from "../process-identity";
-import { checkPlan, desiredOf, type Observation, type PlanCheck, type Refusal } from "../policy";
+import {
+  checkPlan,
+  desiredOf,
+  otherImageInCloud,
+  type Observation,
+  type PlanCheck,
+  type Refusal,
+} from "../policy";
 import { changesAnything, renderMarkdown, summarise, type PlanModel } from "../review";
 import type { HookEvent } from "./events";
 import type { ParametersFile } from "./flip";
@@ -51,7 +58,7 @@ export async function attempt(options: AttemptOptions): Promise<AttemptOutcome> 
   try {
     const summary = summarise(plan.model);
     note({ kind: "planned", summary });
-    emit({ kind: "planned", summary, markdown: renderMarkdown(plan.model) });
+    tellPlan(options, plan.model);
     const refusals = await judge(options, plan.model);
     if (refusals.length > 0) return { kind: "refused", refusals };
 
@@ -88,6 +95,21 @@ export function withdraws(
   return before.weights[site] !== undefined || observation()?.cloud.reachable === false;
 }
 
+/** Tells of a plan, and of what is odd about it. */
+export function tellPlan(
+  { emit, manifest }: Pick<AttemptOptions, "emit" | "manifest">,
+  model: PlanModel,
+): void {
+  const warning = otherImageInCloud(model, manifest);
+  emit({
+    kind: "planned",
+    summary: summarise(model),
+    markdown: renderMarkdown(model),
+    ...(warning === undefined ? {} : { warning }),
+  });
+  if (warning !== undefined) emit({ kind: "problem", message: warning });
+}
+
 /** Every reason not to apply the plan. */
 export async function judge(options: Omit<AttemptOptions, "note">, model: PlanModel): Promise<Refusal[]> {
   const removes = model.changes.some(({ action }) => action === "delete" || action === "replace");
@@ -96,6 +118,7 @@ export async function judge(options: Omit<AttemptOptions, "note">, model: PlanMo
     plan: model,
     manifest: options.manifest,
     wanted: desiredOf(options.wanted),
+    imageDigest: options.wanted.image_digest,
     createBeforeDestroy: removes ? await options.terraform.createBeforeDestroy(options.signal) : new Set(),
     ...(observation === undefined ? {} : { observation }),
   };

@@ -17,7 +17,13 @@ export type HookEvent = { readonly at: number } & (
   /** Every decision, `hold` too. */
   | { readonly kind: "decided"; readonly decision: Decision }
   | { readonly kind: "intended"; readonly parameters: DesiredParameters }
-  | { readonly kind: "planned"; readonly summary: string; readonly markdown: string }
+  | {
+      readonly kind: "planned";
+      readonly summary: string;
+      readonly markdown: string;
+      /** What is allowed, and yet worth a look, one sentence; told as a `problem` too. */
+      readonly warning?: string;
+    }
   | { readonly kind: "refused"; readonly refusals: readonly Refusal[]; readonly nextTryAt: number }
   | { readonly kind: "flipped"; readonly parameters: DesiredParameters }
   | {

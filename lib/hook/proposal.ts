@@ -1,7 +1,7 @@
 import type { DesiredParameters } from "../desired";
 import type { Refusal } from "../policy";
-import { renderMarkdown, summarise } from "../review";
-import { judge, withdraws, type AttemptOptions } from "./attempt";
+import { renderMarkdown } from "../review";
+import { judge, tellPlan, withdraws, type AttemptOptions } from "./attempt";
 import { propose, type Proposal } from "./propose";
 import type { Terraform } from "./terraform";
 import { weightsInWords } from "./verify";
@@ -47,7 +47,7 @@ async function rehearse(
   });
   try {
     const markdown = renderMarkdown(plan.model);
-    request.emit({ kind: "planned", summary: summarise(plan.model), markdown });
+    tellPlan(request, plan.model);
     return { refusals: await judge({ ...request, terraform }, plan.model), markdown };
   } finally {
     plan.dispose();

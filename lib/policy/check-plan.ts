@@ -1,6 +1,7 @@
 import type { BurstManifest } from "../hook/manifest";
 import { asArray, asObject, asString } from "../review/json";
 import type { PlanModel, ResourceChange } from "../review/model";
+import { imageStays } from "./image-stays";
 import { capacityOf, type Observation } from "./observation";
 import { rps } from "./words";
 import type { Desired } from "./state";
@@ -16,6 +17,8 @@ export interface PlanCheck {
    * state does.
    */
   readonly createBeforeDestroy: ReadonlySet<string>;
+  /** The image that the parameters name. @default the stack's own */
+  readonly imageDigest?: string | null;
   /** The latest look at the sites; undefined when there is none. */
   readonly observation?: Observation;
 }
@@ -28,6 +31,7 @@ export type SafetyRule =
   | "record-stays"
   | "no-removal-in-burst"
   | "home-only-removes"
+  | "image-stays"
   | "record-first"
   | "guarded-removal"
   | "record-answers"
@@ -53,6 +57,7 @@ export function checkPlan(check: PlanCheck): Refusal[] {
     ...changes.flatMap((change) =>
       check.wanted.burst ? removalInBurst(check, change) : changeAtHome(check, change),
     ),
+    ...imageStays(check, changes),
     ...recordStays(check),
     ...recordAnswers(check),
     ...(check.wanted.burst ? [] : [...removalOrder(check, changes), ...healthyCapacity(check)]),

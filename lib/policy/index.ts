@@ -9,3 +9,4 @@ export { adopted, initialState, settled, type Desired, type Phase, type PolicySt
 export { split, type BySite } from "./weights";
 export { policyProblems } from "./validate";
 export { checkPlan, type PlanCheck, type Refusal, type SafetyRule } from "./check-plan";
+export { otherImageInCloud } from "./image-stays";

@@ -1,4 +1,4 @@
-import { checkPlan, type PlanCheck } from "../../../lib/policy";
+import { checkPlan, otherImageInCloud, type PlanCheck } from "../../../lib/policy";
 import { parsePlan, type JsonObject } from "../../../lib/review";
 import { seen, siteSeen } from "./support";
 
@@ -269,4 +269,72 @@ test("resources in modules, and with keys of any kind, are told apart by their a
     ],
   });
   expect(plan.changes[0]?.baseAddress).toBe('module.m["a"].spillway_pool.cloud');
+});
+
+const OLD = `sha256:${"0".repeat(64)}`;
+const NEW = `sha256:${"1".repeat(64)}`;
+
+test("the image changes only when the parameters name the new one", () => {
+  const users = record(["no-op"], both, both);
+  const rebuilt = [
+    users,
+    change("spillway_image_replica.shop[0]", ["create", "delete"], { digest: OLD }, { digest: NEW }),
+    change("spillway_pool.cloud[0]", ["update"], { image_digest: OLD }, { image_digest: NEW }),
+  ];
+  const refused = ["image-stays spillway_image_replica.shop[0]", "image-stays spillway_pool.cloud[0]"];
+  expect(check(rebuilt)).toEqual(refused);
+  expect(check(rebuilt, { imageDigest: null })).toEqual(refused);
+  expect(check(rebuilt, { imageDigest: OLD })).toEqual(refused);
+  expect(check(rebuilt, { imageDigest: NEW })).toEqual([]);
+  const unknown = {
+    change: {
+      actions: ["update"],
+      before: { image_digest: OLD },
+      after: {},
+      after_unknown: { image_digest: true },
+    },
+  };
+  expect(check([users, change("spillway_pool.cloud[0]", ["update"], {}, {}, unknown)])).toEqual([
+    "image-stays spillway_pool.cloud[0]",
+  ]);
+  const [refusal] = checkPlan({
+    plan: parsePlan({ format_version: "1.2", resource_changes: rebuilt as unknown as JsonObject[] }),
+    ...{ manifest: MANIFEST, wanted: OUT, createBeforeDestroy: new Set<string>() },
+  });
+  expect(refusal?.mend).toBe(
+    `The image file was changed, most likely. Put the former one back; or ship the new one on purpose: set \`image_digest\` of \`shop\` to "${NEW}", or run \`terraform apply\` by hand.`,
+  );
+});
+
+test("other changes of the pool leave the image alone, and what is created on the way out has whichever it has", () => {
+  const grown = change(
+    "spillway_pool.cloud[0]",
+    ["update"],
+    { image_digest: OLD, members: 2 },
+    { image_digest: OLD, members: 3 },
+  );
+  expect(check([record(["no-op"], both, both), grown])).toEqual([]);
+  const out = [
+    record(["update"], onPremOnly, both),
+    change("spillway_image_replica.shop[0]", ["create"], null, { digest: NEW }),
+    change("spillway_pool.cloud[0]", ["create"], null, { site: "cloud", image_digest: NEW }),
+  ];
+  expect(check(out)).toEqual([]);
+});
+
+test("a cloud that begins with another image than on premises is warned of", () => {
+  const warning = (there: object) => {
+    const home = { site: "onprem", name: "shop", image_digest: OLD };
+    const changes = [
+      change("spillway_pool.home", ["no-op"], home, home),
+      change("spillway_pool.cloud[0]", ["create"], null, { site: "cloud", name: "shop", ...there }),
+    ];
+    const plan = parsePlan({ format_version: "1.2", resource_changes: changes as unknown as JsonObject[] });
+    return otherImageInCloud(plan, MANIFEST);
+  };
+  expect(warning({ image_digest: NEW })).toBe(
+    `the cloud will run image ${NEW} at cloud, while onprem runs ${OLD}`,
+  );
+  expect(warning({ image_digest: OLD })).toBeUndefined();
+  expect(warning({})).toBeUndefined();
 });
