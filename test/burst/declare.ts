@@ -1,12 +1,14 @@
 import { App, LocalBackend, TerraformStack } from "cdktf";
 import { join } from "node:path";
 import { Burst, HealthMonitor, Image, ImageReplica, OnPremPool, Site } from "spillway";
-import type { BurstCloud, GateTuning } from "spillway";
+import type { BurstCloud, GateTuning, SiteProps } from "spillway";
 import type { Stage } from "./stage";
 
 export interface DeclareOptions {
   /** What the cloud's members are launched from. @default - the lab's image */
   readonly imagePath?: string;
+  /** How the cloud's agent is reached, where it differs. */
+  readonly cloudSite?: Partial<SiteProps>;
   readonly gate?: GateTuning;
   readonly cloud?: Partial<BurstCloud>;
 }
@@ -18,7 +20,7 @@ export function declareShop(stage: Stage, options: DeclareOptions = {}): void {
   const stack = new TerraformStack(app, "shop");
   new LocalBackend(stack, { path: "../../../shop.tfstate" });
   const onprem = new Site("onprem", sites.onprem);
-  const cloud = new Site("cloud", sites.cloud);
+  const cloud = new Site("cloud", { ...sites.cloud, ...options.cloudSite });
   const lab = new Image({ source: image!.path });
   const home = new OnPremPool(stack, "home", {
     poolName: "shop",

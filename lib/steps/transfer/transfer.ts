@@ -25,7 +25,10 @@ export async function previewTransfer(
   request: TransferRequest,
   context: StepContext,
 ): Promise<TransferPreview> {
-  return estimateTransfer({ ...pushOf(request), target: sites.get(request.site), context });
+  const target = sites.get(request.site);
+  // An index may be large and the link slow, so it is given minutes. Whether anybody is there at all is found out in seconds.
+  await target.health({ signal: context.signal });
+  return estimateTransfer({ ...pushOf(request), target, context });
 }
 
 /**
