@@ -25,6 +25,7 @@
  * | PUT    /v1/pools/{name}/gate          | {@link GateSpec} | {@link PoolStatus}: notes who admitted the pool |
  * | POST   /v1/pools/{name}/quiesce       | {@link QuiesceSpec} | {@link PoolTraffic} |
  * | GET    /v1/pools/{name}/traffic       |                 | {@link PoolTraffic} |
+ * | GET    /v1/records                  |                 | `{ records: RecordStatus[] }`; none at a site without a name server |
  * | PUT    /v1/records/{name}             | {@link RecordSpec} | {@link RecordStatus} |
  * | GET    /v1/records/{name}             |                 | {@link RecordStatus}; 404 |
  * | DELETE /v1/records/{name}?owner=      |                 | 204 |

@@ -143,6 +143,12 @@ export function routesOf(rooms: SiteRooms): readonly Route[] {
     },
 
     {
+      method: "GET",
+      path: "/v1/records",
+      takes: "nothing",
+      handle: async () => ok({ records: await records.list() }),
+    },
+    {
       method: "PUT",
       path: "/v1/records/{name}",
       takes: "json",

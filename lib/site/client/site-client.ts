@@ -154,6 +154,16 @@ export class SiteClient {
 
   // -------------------------------------------------------------- records
 
+  /** None at a site without a name server. Asks neither pools nor images, so it is answered while a balancer is silent. */
+  async records(options?: CallOptions): Promise<readonly RecordStatus[]> {
+    const answer = await this.required<{ records: RecordStatus[] }>({
+      method: "GET",
+      path: "/v1/records",
+      ...options,
+    });
+    return answer.records;
+  }
+
   putRecord(name: string, spec: RecordSpec, options?: CallOptions): Promise<RecordStatus> {
     return this.required({ method: "PUT", path: record(name), json: spec, ...options });
   }

@@ -26,8 +26,8 @@ export async function whoDirectsThere(
   await Promise.all(
     sites.names.map(async (site) => {
       try {
-        const seen = await sites.get(site).context({ ...ONE_LOOK, signal: context.signal });
-        for (const { name, spec } of seen.records)
+        const found = await sites.get(site).records({ ...ONE_LOOK, signal: context.signal });
+        for (const { name, spec } of found)
           if (spec.answers.some((answer) => answer.pool === poolId(pool))) records.add(name);
       } catch (error) {
         if (!(error instanceof SiteError) || !error.isSilence) throw error;

@@ -156,6 +156,8 @@ describe("what an agent answers", () => {
     };
     await ask("PUT", "/v1/records/{name}", { name: "shop.example.test" }, record, 200);
     await ask("GET", "/v1/records/{name}", { name: "shop.example.test" }, undefined, 200);
+    const listed = await ask("GET", "/v1/records", {}, undefined, 200);
+    expect(listed).toMatchObject({ records: [{ name: "shop.example.test" }] });
     const context = (await ask("GET", "/v1/context", {}, undefined, 200)) as {
       pools: unknown[];
       records: unknown[];

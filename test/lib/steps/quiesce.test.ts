@@ -6,6 +6,7 @@ import { AbortedError, DeadlineError } from "../../../lib/errors";
 import type { PoolSpec } from "../../../lib/site/api";
 import { SiteDirectory, SiteError } from "../../../lib/site/client";
 import { siphonUsers, type SiphonRequest } from "../../../lib/steps";
+import { LocalBalancer } from "../../../providers/local/balancer";
 import { allUp, makeImage, poolSpec, poolUntil, push, startSiteProcess } from "../../support/site";
 import type { MadeImage, TestSiteProcess } from "../../support/site";
 import { directoryOf, heard, listener, thrownBy, User } from "./support/steps";
@@ -252,6 +253,22 @@ describe("another site", () => {
       await other.close();
     }
   }, 40_000);
+
+  test("whose balancer is silent says all the same whom its name server directs", async () => {
+    const { name } = await admitted();
+    const other = await startSiteProcess({ site: "other", nameServer: true });
+    const both = directory(other.endpoint, other.tokenFile);
+    try {
+      await push(other, image);
+      await other.client.putPool("theirs", await poolSpec(other, image, { members: 1 }));
+      await poolUntil(other, "theirs", allUp(1));
+      process.kill((await new LocalBalancer({ stateDir: other.stateDir }).health()).pid, "SIGSTOP");
+      await siphonUsers(both, closing(name, { deadlineMs: 4_000 }), listener());
+    } finally {
+      both.close();
+      await other.close();
+    }
+  }, 30_000);
 
   test("that hangs ends the wait at its deadline, and with force is not asked", async () => {
     const { name } = await admitted();

@@ -292,6 +292,7 @@ describe("a site without a name server", () => {
       body: { code: "no-name-server" },
     });
     expect((await site.client.context()).nameServer).toBeUndefined();
+    expect(await site.client.records()).toEqual([]);
   });
 });
 
