@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { AbortedError, SpillwayError } from "../errors";
+import { AbortedError, messageOf, SpillwayError } from "../errors";
 import { formatDuration } from "../duration";
 import { isSameProcess, thisProcess, type ProcessHandle } from "../process-identity";
 import { sleep } from "../wait";
@@ -43,7 +43,10 @@ export interface LeaseOptions {
 
 /** The right to be the one active hook of a burst. */
 export interface Lease {
-  /** Fires when another has taken it: then nothing more may be done. */
+  /**
+   * Fires when another has taken it, or when it can no longer be kept (the disk is full or gone): then nothing more may be done. Its
+   * reason is an `Error` that says which.
+   */
   readonly lost: AbortSignal;
   release(): void;
 }
@@ -189,9 +192,10 @@ function hold(file: string, handle: number, text: string, expiryMs: number): Lea
   const lost = new AbortController();
   const timer = setInterval(
     () => {
-      const now = new Date();
-      futimesSync(handle, now, now);
-      if (!isOurs(file, text)) lost.abort();
+      const why = giveSignOfLife(file, handle, text);
+      if (why === undefined) return;
+      clearInterval(timer);
+      lost.abort(new Error(why));
     },
     Math.min(2_000, expiryMs / 5),
   );
@@ -203,10 +207,28 @@ function hold(file: string, handle: number, text: string, expiryMs: number): Lea
       if (released) return;
       released = true;
       clearInterval(timer);
-      if (isOurs(file, text)) rmSync(file, { force: true });
-      closeSync(handle);
+      try {
+        try {
+          if (isOurs(file, text)) rmSync(file, { force: true });
+        } finally {
+          closeSync(handle);
+        }
+      } catch {
+        // Where it cannot be removed, it expires.
+      }
     },
   };
+}
+
+/** @returns why the lease is lost; undefined while it is not */
+function giveSignOfLife(file: string, handle: number, text: string): string | undefined {
+  try {
+    const now = new Date();
+    futimesSync(handle, now, now);
+    return isOurs(file, text) ? undefined : `another hook has taken the lease ${file}`;
+  } catch (error) {
+    return `the lease ${file} can no longer be kept: ${messageOf(error)}`;
+  }
 }
 
 function isOurs(file: string, text: string): boolean {

@@ -21,10 +21,10 @@ import type { ProviderProgress } from "./events";
 import type { ParametersFile } from "./flip";
 import type { Journal, JournalFact } from "./journal";
 import type { BurstPolicy } from "./manifest";
-import { nextInWords } from "./next";
 import type { Clock, HookOptions } from "./options";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
+import { statusOf } from "./status-of";
 import type { Terraform } from "./terraform";
 import { verify } from "./verify";
 import { WeightWatch } from "./weight-watch";
@@ -268,7 +268,7 @@ export class Loop {
       emit({ kind: "aborted" });
       return;
     }
-    const problem = error instanceof SpillwayError ? error.report.problem : messageOf(error);
+    const problem = error instanceof SpillwayError ? withMend(error) : messageOf(error);
     this.backOff = afterFailure(this.backOff, problem, clock.now(), options.backOff);
     const { failures, nextTryAt } = this.backOff;
     this.note({ kind: "failed", problem, failures });
@@ -361,37 +361,27 @@ export class Loop {
   private writeStatus(): void {
     const { clock, options, policy, statusFile } = this.parts;
     const { backOff, decision, lastChange, observation, state, work } = this;
-    writeStatus(statusFile, {
-      version: 1,
-      burst: options.manifest.name,
-      mode: options.mode,
-      pid: process.pid,
-      updatedAt: clock.now(),
-      phase: state.phase,
-      phaseSince: state.since,
-      ...(decision === undefined ? {} : { decision }),
-      ...(lastChange === undefined ? {} : { lastChange }),
-      next: nextInWords({
-        state,
+    const { mode, manifest } = options;
+    const now = clock.now();
+    writeStatus(
+      statusFile,
+      statusOf({
+        burst: manifest.name,
+        mode,
+        now,
         policy,
+        state,
         backOff,
-        now: clock.now(),
-        ...(work === undefined ? {} : { step: work.step }),
+        decision,
+        lastChange,
+        observation,
+        work,
       }),
-      ...(observation === undefined ? {} : { observation }),
-      ...(work === undefined
-        ? {}
-        : {
-            running: {
-              since: work.startedAt,
-              step: work.step,
-              ...(work.progress === undefined ? {} : { progress: work.progress }),
-            },
-          }),
-      failures: backOff.failures,
-      ...(backOff.lastProblem === undefined
-        ? {}
-        : { lastProblem: backOff.lastProblem, nextTryAt: backOff.nextTryAt }),
-    });
+    );
   }
+}
+
+/** One line: what is wrong, and what to do. */
+function withMend({ report }: SpillwayError): string {
+  return `${report.problem}. ${report.mend.replace(/\.$/, "")}`;
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from "../duration";
-import type { PolicyState } from "../policy";
+import { count, percent, type PolicyState } from "../policy";
 import { hasGivenUp, type BackOff } from "./back-off";
 import type { BurstPolicy } from "./manifest";
 
@@ -21,19 +21,19 @@ export function nextInWords(about: {
   if (backOff.failures > 0) {
     const when = formatDuration(Math.max(0, backOff.nextTryAt - now));
     const how = hasGivenUp(backOff.failures)
-      ? `failed ${backOff.failures} times in a row, tried only now and then: `
+      ? `failed ${count(backOff.failures, "time")} in a row, tried only now and then: `
       : "";
     return `${how}tries again in ${when}`;
   }
   switch (state.phase) {
     case "quiet":
-      return `bursts above ${Math.round(policy.burstAbove * 100)} % for ${policy.confirmations} observations (${state.above} so far)`;
+      return `bursts above ${percent(policy.burstAbove, 1)} for ${count(policy.confirmations, "observation")} (${state.above} so far)`;
     case "bursting":
       return "waits for the burst to be in force";
     case "homing":
       return "waits for the way home to be in force";
     case "burst": {
-      const low = `below ${Math.round(policy.homeBelow * 100)} %`;
+      const low = `below ${percent(policy.homeBelow, 1)}`;
       if (state.belowSince === undefined)
         return `comes home ${low} for ${formatDuration(policy.homeAfterMs)}`;
       const at = Math.max(

@@ -19,7 +19,7 @@ export interface TerraformSettings {
   readonly binary?: string;
   /** How long to wait for the state's lock. @default 30000 */
   readonly lockTimeoutMs?: number;
-  /** An apply that is told to stop gets so long. @default 60000 */
+  /** An apply that is told to stop gets so long before it is killed, which can lose state. @default 300000 */
   readonly killAfterMs?: number;
 }
 

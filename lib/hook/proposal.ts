@@ -1,5 +1,5 @@
 import type { DesiredParameters } from "../desired";
-import type { Refusal } from "../policy";
+import { count, type Refusal } from "../policy";
 import { renderMarkdown } from "../review";
 import { judge, tellPlan, withdraws, type AttemptOptions } from "./attempt";
 import { propose, type Proposal } from "./propose";
@@ -57,7 +57,7 @@ async function rehearse(
 /** The message of a proposal: what is to change, why, and what Terraform would do. */
 function message(burst: string, wanted: DesiredParameters, markdown: string | undefined): string {
   const what = wanted.burst
-    ? `${burst}: burst with ${wanted.cloud_members} cloud member${wanted.cloud_members === 1 ? "" : "s"} (${weightsInWords(wanted.weights)})`
+    ? `${burst}: burst with ${count(wanted.cloud_members, "cloud member")} (${weightsInWords(wanted.weights)})`
     : `${burst}: come home`;
   return [what, "", `${wanted.reason}.`, ...(markdown === undefined ? [] : ["", markdown.trim()]), ""].join(
     "\n",

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { throwProblems } from "../errors";
+import { messageOf, throwProblems } from "../errors";
 import { policyProblems } from "../policy";
 import { sleep } from "../wait";
 import type { EventFact } from "./attempt";
@@ -14,7 +14,7 @@ import type { Clock, HookOptions, TerraformSettings } from "./options";
 import { makeScratch, prepareStateDirectory, stateDirectory } from "./state-directory";
 import { tail } from "./tail";
 import { Terraform } from "./terraform";
-import { endOrphan } from "./terraform-process";
+import { DEFAULT_KILL_AFTER_MS, endOrphan } from "./terraform-process";
 
 const REAL_CLOCK: Clock = { now: () => Date.now(), sleep };
 
@@ -54,14 +54,15 @@ export async function runHook(options: HookOptions): Promise<void> {
     ...(options.leaseExpiryMs === undefined ? {} : { expiryMs: options.leaseExpiryMs }),
   });
   const signal = AbortSignal.any([options.signal, lease.lost]);
-  const killAfterMs = settings.killAfterMs ?? 60_000;
+  const killAfterMs = settings.killAfterMs ?? DEFAULT_KILL_AFTER_MS;
   let scratch: string | undefined;
   let journal: Journal | undefined;
   try {
     scratch = makeScratch(state);
     journal = Journal.open(state.journal);
     const { applying } = journal.recovered;
-    if (applying && (await endOrphan(applying, killAfterMs, signal))) {
+    const onWaiting = (message: string) => emit({ kind: "waiting", message });
+    if (applying && (await endOrphan(applying, { killAfterMs, signal, onWaiting }))) {
       emit({
         kind: "problem",
         message: `an apply that a killed hook left behind (process ${applying.pid}) was stopped`,
@@ -100,7 +101,7 @@ export async function runHook(options: HookOptions): Promise<void> {
       follower.end();
     }
     if (lease.lost.aborted) {
-      emit({ kind: "problem", message: `another hook has taken the lease ${state.lease}: this one stops` });
+      emit({ kind: "problem", message: `${messageOf(lease.lost.reason)}: this hook stops` });
     }
   } finally {
     journal?.close();

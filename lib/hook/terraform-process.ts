@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { formatDuration } from "../duration";
 import { AbortedError, SpillwayError, messageOf } from "../errors";
 import { isSameProcess, startTimeOf, type ProcessHandle } from "../process-identity";
 import { sleep } from "../wait";
@@ -14,9 +15,16 @@ export interface ProcessOptions {
   readonly environment: NodeJS.ProcessEnv;
   /** A folder only its owner can read. */
   readonly scratch: string;
-  /** An aborted Terraform gets so long to end before it is killed. */
+  /** An aborted Terraform gets so long to end before it is killed. A kill can lose state. */
   readonly killAfterMs: number;
 }
+
+/**
+ * A stopped provider winds up within 10 s (it puts weights back, lets users stay, undoes a launch), and then Terraform still has to
+ * write its state to a backend that may be slow. A Terraform that is killed while it does so forgets what it has made and leaves its lock
+ * behind, so patience costs less than a kill.
+ */
+export const DEFAULT_KILL_AFTER_MS = 5 * 60_000;
 
 export interface RunOptions {
   readonly args: readonly string[];
@@ -107,27 +115,57 @@ export async function runTerraform(options: ProcessOptions, run: RunOptions): Pr
   }
 }
 
-/** Ends a Terraform that an earlier, killed run of this program left behind: politely, then firmly. */
+/**
+ * Ends a Terraform that an earlier, killed run of this program left behind: politely, then firmly.
+ * @returns false if it had ended already
+ * @throws SpillwayError if it cannot be ended
+ * @throws AbortedError
+ */
 export async function endOrphan(
   handle: ProcessHandle,
-  killAfterMs: number,
-  signal: AbortSignal,
+  options: {
+    readonly killAfterMs: number;
+    readonly signal: AbortSignal;
+    /** Said once, when there is something to wait for. */
+    readonly onWaiting: (message: string) => void;
+    /** After the kill, so long until it is given up. @default 10000 */
+    readonly giveUpAfterMs?: number;
+  },
 ): Promise<boolean> {
   if (!(await isSameProcess(handle))) return false;
-  process.kill(handle.pid, "SIGINT");
-  const deadline = Date.now() + killAfterMs;
+  const { killAfterMs, signal, onWaiting } = options;
+  onWaiting(
+    `waiting for an apply that a killed hook left behind (process ${handle.pid}): it is asked to stop, and killed after ${formatDuration(killAfterMs)}`,
+  );
+  tryKill(handle.pid, "SIGINT");
+  if (await hasEnded(handle, killAfterMs, signal)) return true;
+  killGroup(handle.pid);
+  if (await hasEnded(handle, options.giveUpAfterMs ?? 10_000, signal)) return true;
+  throw new SpillwayError({
+    place: `process ${handle.pid}`,
+    problem: "an apply that a killed hook left behind does not end, not even by SIGKILL",
+    mend: `End process ${handle.pid} by hand (it may wait for a disk or belong to someone else), then start the hook again.`,
+  });
+}
+
+async function hasEnded(handle: ProcessHandle, withinMs: number, signal: AbortSignal): Promise<boolean> {
+  const deadline = Date.now() + withinMs;
   while (await isSameProcess(handle)) {
-    if (Date.now() > deadline) killGroup(handle.pid);
+    if (Date.now() >= deadline) return false;
     await sleep(50, signal);
   }
   return true;
 }
 
 function killGroup(pid: number): void {
+  tryKill(-pid, "SIGKILL");
+}
+
+function tryKill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
-    // It has ended meanwhile.
+    // It has ended meanwhile, or is not ours: whether it is still there is looked at, not guessed.
   }
 }
 

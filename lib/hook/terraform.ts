@@ -145,6 +145,16 @@ export class Terraform {
     return result;
   }
 
+  private locked(command: string, { id, who }: Lock): TerraformError {
+    const { name } = this.options.tool;
+    const by = who === undefined ? "" : ` by ${who}`;
+    return new TerraformError({
+      place: this.options.directory,
+      problem: `\`${name} ${command}\` did not get the state's lock: it is held${by}${id === undefined ? "" : ` (lock ${id})`}`,
+      mend: `Wait until that has ended. If it is dead for certain, run \`${name} force-unlock ${id ?? "ID"}\` in that folder.`,
+    });
+  }
+
   private failed(
     command: string,
     ended: { result: RunResult; diagnostics: readonly TerraformDiagnostic[] },
@@ -152,12 +162,30 @@ export class Terraform {
     const { code, stderr } = ended.result;
     const said = errorsText(ended.diagnostics) ?? lastWords(stderr);
     const how = code === undefined ? "was killed" : `ended with code ${code}`;
+    const lock = lockIn(ended.diagnostics);
+    if (lock) return this.locked(command, lock);
     return new TerraformError({
       place: this.options.directory,
       problem: `\`${this.options.tool.name} ${command}\` ${how}: ${said === "" ? "it said nothing" : said}`,
       mend: `Run \`${this.options.tool.name} plan\` in that folder to see it in full.`,
     });
   }
+}
+
+interface Lock {
+  readonly id: string | undefined;
+  readonly who: string | undefined;
+}
+
+/** The lock that kept Terraform from its state, if that is what went wrong. */
+function lockIn(diagnostics: readonly TerraformDiagnostic[]): Lock | undefined {
+  const found = diagnostics.find(
+    ({ severity, summary }) => severity === "error" && /acquiring the state lock/i.test(summary),
+  );
+  if (!found) return undefined;
+  const field = (name: string) =>
+    new RegExp(`^\\s*${name}:[ \\t]*(\\S.*)$`, "m").exec(found.detail)?.[1]?.trim();
+  return { id: field("ID"), who: field("Who") };
 }
 
 function lastWords(text: string): string {

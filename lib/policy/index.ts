@@ -10,3 +10,4 @@ export { split, type BySite } from "./weights";
 export { policyProblems } from "./validate";
 export { checkPlan, type PlanCheck, type Refusal, type SafetyRule } from "./check-plan";
 export { otherImageInCloud } from "./image-stays";
+export { count, percent } from "./words";

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -96,6 +97,17 @@ test("one who was robbed learns it, and does not release the thief's lease", asy
   lease.release();
   expect(existsSync(file)).toBe(true);
   expect(thief.lost.aborted).toBe(false);
+});
+
+test("a lease that can no longer be read or touched is lost, and the process lives on", async () => {
+  const lease = await take({ expiryMs: 200 });
+  const robbed = new Promise<void>((resolve) => lease.lost.addEventListener("abort", () => resolve()));
+  // A folder in its place: every look at it fails (EISDIR), as one at a broken disk does.
+  rmSync(file);
+  mkdirSync(file);
+  await robbed;
+  expect((lease.lost.reason as Error).message).toMatch(/lease\.json can no longer be kept: .*EISDIR/);
+  expect(() => lease.release()).not.toThrow();
 });
 
 test("out of many who want a stale lease at once, one at a time gets it", async () => {

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -11,8 +12,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { findTerraform, Terraform, type TerraformEvent } from "../../../lib/hook";
+import { findTerraform, Terraform, TerraformError, type TerraformEvent } from "../../../lib/hook";
 import { createBeforeDestroyIn } from "../../../lib/hook/terraform";
+import { endOrphan } from "../../../lib/hook/terraform-process";
+import { startTimeOf, type ProcessHandle } from "../../../lib/process-identity";
 
 let folder: string;
 let stack: string;
@@ -216,6 +219,70 @@ test("one that does not stop is killed after its time", async () => {
   await expect(applying).rejects.toThrow("`apply` was stopped");
   expect(Date.now() - began).toBeLessThan(8_000);
   plan.dispose();
+});
+
+test("a state that is locked is told with its holder, and how to break a lock that is left behind", async () => {
+  const terraform = await given(`
+resource "terraform_data" "slow" {
+  provisioner "local-exec" {
+    command = "sleep 6"
+  }
+}`);
+  const plan = await terraform.plan("vars.tfvars.json", never);
+  let second: Promise<unknown> | undefined;
+  const stop = new AbortController();
+  const applying = terraform.apply(plan, stop.signal, {
+    onEvent: ({ type }) => {
+      if (type === "apply_start")
+        second ??= terraform.plan("vars.tfvars.json", never).catch((error: unknown) => error);
+    },
+  });
+  await applying;
+  const error = (await second) as TerraformError;
+  expect(error).toBeInstanceOf(TerraformError);
+  const [, id] = /\(lock ([0-9a-f-]{36})\)$/.exec(error.report.problem) ?? [];
+  expect(id).toBeDefined();
+  expect(error.report.problem).toMatch(
+    /^`terraform plan` did not get the state's lock: it is held by \S+@\S+ \(lock /,
+  );
+  expect(error.report.mend).toContain(`run \`terraform force-unlock ${id}\` in that folder`);
+  plan.dispose();
+});
+
+/** A shell that does not care for SIGINT. */
+async function stubborn(detached: boolean): Promise<{ child: ChildProcess; handle: ProcessHandle }> {
+  const child = spawn("sh", ["-c", "trap '' INT; echo ready; while :; do sleep 0.1; done"], {
+    detached,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  await once(child.stdout, "data");
+  const pid = child.pid as number;
+  return { child, handle: { pid, startTime: (await startTimeOf(pid, true)) as string } };
+}
+
+test("an apply that was left behind is waited for, which is said, and killed after its time", async () => {
+  const { handle } = await stubborn(true);
+  const said: string[] = [];
+  const options = { killAfterMs: 300, signal: never, onWaiting: (message: string) => said.push(message) };
+  const began = Date.now();
+  expect(await endOrphan(handle, options)).toBe(true);
+  expect(Date.now() - began).toBeGreaterThanOrEqual(300);
+  expect(said).toEqual([
+    `waiting for an apply that a killed hook left behind (process ${handle.pid}): it is asked to stop, and killed after 300 ms`,
+  ]);
+  expect(await endOrphan(handle, options)).toBe(false);
+  expect(said).toHaveLength(1);
+});
+
+test("one that cannot be ended is given up with an error", async () => {
+  // Not the leader of a group, so the kill of its group does not reach it.
+  const { child, handle } = await stubborn(false);
+  const options = { killAfterMs: 100, giveUpAfterMs: 200, signal: never, onWaiting: () => undefined };
+  await expect(endOrphan(handle, options)).rejects.toThrow(
+    /does not end, not even by SIGKILL.*End process \d+ by hand/,
+  );
+  child.kill("SIGKILL");
+  await once(child, "exit");
 });
 
 test("create_before_destroy is read from the state, for resources all of whose present objects have it", () => {
