@@ -104,6 +104,13 @@ test("the way out passes: the burst's own resources come, the record changes, ou
   ).toEqual([]);
 });
 
+test("the cloud may leave the answers while the burst stays, and come back", () => {
+  const wanted = { ...OUT, weights: { onprem: 100 } };
+  const stays = [pool(["no-op"]), gate(["no-op"])];
+  expect(check([record(["update"], both, onPremOnly), ...stays], { wanted })).toEqual([]);
+  expect(check([record(["update"], onPremOnly, both), ...stays])).toEqual([]);
+});
+
 test("the way home passes: gate and pool go after the record", () => {
   expect(
     check([record(["update"], both, onPremOnly), gate(["delete"]), pool(["delete"])], { wanted: HOME }),
