@@ -152,7 +152,7 @@ describe("between two sites", () => {
     const home = await eventsSince(since);
     expectOrder(home, [
       /^onprem record-changed onprem 100,/,
-      /^cloud quiesce-changed moving all kept-alive users away$/,
+      /^cloud quiesce-changed moving all kept-alive users away/,
       /^cloud member-draining/,
       /^cloud member-ended/,
       /^cloud pool-gone/,

@@ -242,13 +242,20 @@ function weightOf(variable: string, site: Site): number {
   return Token.asNumber(ref(`lookup(var.${variable}.weights, "${site.name}", 0)`));
 }
 
+/** As requests carry it. */
+function hostOf(recordName: string): string {
+  return Token.isUnresolved(recordName) ? recordName : recordName.toLowerCase().replace(/\.$/, "");
+}
+
 /** The cloud pool is like the one at home, as far as the props say nothing else. */
 function cloudPoolProps(props: BurstProps, burstName: string): Omit<PoolProps, "replica" | "members"> {
   const { site: _site, memberCapacityRps: _rps, transferTimeoutMs: _timeout, ...given } = props.cloud;
   const { settings, port } = props.onPrem.pool;
+  const mode = given.mode ?? settings.mode;
   return {
     ...settings,
     ...given,
+    hosts: given.hosts ?? settings.hosts ?? (mode === "tcp" ? undefined : [hostOf(props.record.name)]),
     port: given.port ?? port,
     poolName: given.poolName ?? burstName,
     monitor: given.monitor ?? props.monitor ?? settings.monitor,
@@ -259,6 +266,8 @@ function burstRules(props: BurstProps, burstName: string, parametersFile: string
   const { onPrem, cloud, record } = props;
   const home = onPrem.pool;
   const pool = cloudPoolProps(props, burstName);
+  // The record's name has rules of its own.
+  const hosts = cloud.hosts ?? home.settings.hosts;
   // Stands in for the burst's own replica, of which the rules need only the site.
   const replica = { site: cloud.site } as ImageReplica;
   return [
@@ -289,7 +298,7 @@ function burstRules(props: BurstProps, burstName: string, parametersFile: string
     aboveZeroRule("onPrem.memberCapacityRps", onPrem.memberCapacityRps, "Measure what one member carries."),
     aboveZeroRule("cloud.memberCapacityRps", cloud.memberCapacityRps, "Measure what one member carries."),
     textRule("parametersFile", parametersFile, "Leave it out for desired/NAME.tfvars.json."),
-    ...within("cloud", poolRules({ ...pool, replica, members: 1 }, pool.poolName ?? burstName)),
+    ...within("cloud", poolRules({ ...pool, hosts, replica, members: 1 }, pool.poolName ?? burstName)),
     ...within("gate", gateRules(props.gate ?? {}, Number.MAX_SAFE_INTEGER, undefined)),
     ...within("record", recordRules(record)),
     oneKindRule([home.site, cloud.site]),

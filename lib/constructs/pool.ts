@@ -10,6 +10,8 @@ import type { Site } from "./site";
 import { durationRule, nameRule, portRule, rule, textRule, wholeRule } from "./validate";
 import type { Rule } from "./validate";
 
+const HOST_NAME = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
 /** How a pool treats its members and its users; a burst's cloud pool takes it over from the pool at home. */
 export interface PoolSettings {
   /**
@@ -37,6 +39,12 @@ export interface PoolSettings {
    * @default 30000
    */
   readonly sessionIdleMs?: number;
+  /**
+   * Host names that users ask for. Requests for any other name (scanners, strangers' monitors) are answered all the same, but keep
+   * no gate open. Empty: every request is a user's.
+   * @default - every request is a user's; at a burst's cloud pool over HTTP, the record's name
+   */
+  readonly hosts?: readonly string[];
   /**
    * Environment of each member. Not for secrets: it is kept in Terraform's state.
    * @default - none
@@ -109,6 +117,7 @@ export function settingsOf(props: PoolSettings): PoolSettings {
     affinity,
     maxConnections,
     sessionIdleMs,
+    hosts,
     environment,
     launchTimeoutMs,
     drainTimeoutMs,
@@ -119,6 +128,7 @@ export function settingsOf(props: PoolSettings): PoolSettings {
     affinity,
     maxConnections,
     sessionIdleMs,
+    hosts,
     environment,
     launchTimeoutMs,
     drainTimeoutMs,
@@ -157,6 +167,20 @@ export function poolRules(props: PoolProps, poolName: string): readonly Rule[] {
       "is cookie at a pool that forwards connections",
       "A cookie needs HTTP. Leave it out.",
     ),
+    rule(
+      props.mode !== "tcp" || !props.hosts?.length,
+      "hosts",
+      "is given for a pool that forwards connections",
+      "Only HTTP says which host is asked for. Leave it out.",
+    ),
+    ...(props.hosts ?? []).map((host) =>
+      rule(
+        Token.isUnresolved(props.hosts) || Token.isUnresolved(host) || HOST_NAME.test(host),
+        "hosts",
+        `must not hold ${JSON.stringify(host)}`,
+        "Give lower-case host names such as shop.example.com, without a port.",
+      ),
+    ),
     ...Object.keys(props.environment ?? {}).map((name) =>
       rule(
         /^(?!(?:HOST|PORT|SPILLWAY_.*)$)[A-Za-z_][A-Za-z0-9_]*$/.test(name),
@@ -185,6 +209,7 @@ export function renderPool(scope: Construct, props: PoolProps, poolName: string)
     affinity: props.affinity ?? (props.mode === "tcp" ? "none" : undefined),
     maxConnections: props.maxConnections,
     sessionIdle: hclDuration(props.sessionIdleMs),
+    hosts: props.hosts && [...props.hosts],
     environment: props.environment && { ...props.environment },
     launchTimeout: hclDuration(props.launchTimeoutMs),
     drainTimeout: hclDuration(props.drainTimeoutMs),

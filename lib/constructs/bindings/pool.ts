@@ -16,6 +16,10 @@ export interface PoolConfig extends cdktf.TerraformMetaArguments {
   */
   readonly environment?: { [key: string]: string };
   /**
+  * Host names that users ask for. Requests for any other name (scanners, strangers' monitors) are answered all the same, but keep no gate open. Default: every request is a user's. Only in mode http.
+  */
+  readonly hosts?: string[];
+  /**
   * The image its members run, which the site must hold complete: refer to a replica's `digest`. A change replaces member after member.
   */
   readonly imageDigest: string;
@@ -695,6 +699,7 @@ export class Pool extends cdktf.TerraformResource {
     this._affinity = config.affinity;
     this._drainTimeout = config.drainTimeout;
     this._environment = config.environment;
+    this._hosts = config.hosts;
     this._imageDigest = config.imageDigest;
     this._launchTimeout = config.launchTimeout;
     this._listen.internalValue = config.listen;
@@ -756,6 +761,21 @@ export class Pool extends cdktf.TerraformResource {
   }
   public get environmentInput() {
     return this._environment;
+  }
+
+  // hosts - computed: false, optional: true, required: false
+  private _hosts?: string[];
+  public get hosts() {
+    return this.getListAttribute('hosts');
+  }
+  public set hosts(value: string[]) {
+    this._hosts = value;
+  }
+  public resetHosts() {
+    this._hosts = undefined;
+  }
+  public get hostsInput() {
+    return this._hosts;
   }
 
   // id - computed: true, optional: false, required: false
@@ -923,6 +943,7 @@ export class Pool extends cdktf.TerraformResource {
       affinity: cdktf.stringToTerraform(this._affinity),
       drain_timeout: cdktf.stringToTerraform(this._drainTimeout),
       environment: cdktf.hashMapper(cdktf.stringToTerraform)(this._environment),
+      hosts: cdktf.listMapper(cdktf.stringToTerraform, false)(this._hosts),
       image_digest: cdktf.stringToTerraform(this._imageDigest),
       launch_timeout: cdktf.stringToTerraform(this._launchTimeout),
       listen: poolListenToTerraform(this._listen.internalValue),
@@ -956,6 +977,12 @@ export class Pool extends cdktf.TerraformResource {
         isBlock: false,
         type: "map",
         storageClassType: "stringMap",
+      },
+      hosts: {
+        value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._hosts),
+        isBlock: false,
+        type: "list",
+        storageClassType: "stringList",
       },
       image_digest: {
         value: cdktf.stringToHclTerraform(this._imageDigest),

@@ -34,6 +34,12 @@ export const isPoolName = (text: string): CheckResult =>
     ? undefined
     : { problem: "must be a pool's name", mend: "Use lower-case letters, digits and dashes, at most 63." };
 
+export const isHostName = (text: string): CheckResult =>
+  /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) &&
+  text.length <= 253
+    ? undefined
+    : "must be a lower-case host name such as shop.example.org, without a port";
+
 export const isNotEmpty = (text: string): CheckResult =>
   text.trim() === "" ? "must not be empty" : undefined;
 

@@ -4,6 +4,7 @@ import {
   isBetween,
   isDigest,
   isDuration,
+  isHostName,
   isIpAddress,
   isNotEmpty,
   isOneOf,
@@ -58,6 +59,12 @@ export const poolSchema = {
     .default("30s")
     .check(isDuration)
     .describe("A user who sent nothing for so long is no longer a session."),
+  hosts: a
+    .list(a.string().check(isHostName))
+    .optional()
+    .describe(
+      "Host names that users ask for. Requests for any other name (scanners, strangers' monitors) are answered all the same, but keep no gate open. Default: every request is a user's. Only in mode http.",
+    ),
   environment: a
     .map(a.string())
     .optional()

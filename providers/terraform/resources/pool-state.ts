@@ -21,6 +21,8 @@ export function poolSpec(planned: Planned<typeof poolSchema> | PoolState, claim:
     launchTimeoutMs: ms(planned.launch_timeout),
     drainTimeoutMs: ms(planned.drain_timeout),
     claim,
+    // What asks for nothing is not sent: agents of an earlier version know no hosts.
+    ...(planned.hosts?.length ? { hosts: planned.hosts } : {}),
   };
 }
 
@@ -40,6 +42,7 @@ export function poolState(status: PoolStatus, before?: PoolState): PoolState {
     affinity: spec.affinity,
     max_connections: spec.maxConnections,
     session_idle: durationText(spec.sessionIdleMs, before?.session_idle),
+    hosts: spec.hosts?.length ? [...spec.hosts] : before?.hosts?.length === 0 ? [] : null,
     environment: isPlain ? null : { ...spec.environment },
     launch_timeout: durationText(spec.launchTimeoutMs, before?.launch_timeout),
     drain_timeout: durationText(spec.drainTimeoutMs, before?.drain_timeout),

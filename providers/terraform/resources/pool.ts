@@ -18,8 +18,16 @@ export const pool = defineResource<Client>()({
   schema: poolSchema,
 
   validate({ config, error }) {
-    const { listen, affinity } = config;
-    if (isUnknown(listen) || listen.mode !== "tcp" || isUnknown(affinity) || affinity === "none") return;
+    const { listen, affinity, hosts } = config;
+    if (isUnknown(listen) || listen.mode !== "tcp") return;
+    if (!isUnknown(hosts) && hosts?.length) {
+      error(
+        "hosts",
+        "`hosts` must be left out for a pool in mode tcp",
+        "Only HTTP says which host is asked for: leave it out.",
+      );
+    }
+    if (isUnknown(affinity) || affinity === "none") return;
     error(
       "affinity",
       '`affinity` must be "none" for a pool in mode tcp',

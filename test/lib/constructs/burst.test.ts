@@ -14,6 +14,8 @@ import {
   synth,
 } from "./support";
 
+const tcp = new HealthMonitor({ type: "tcp" });
+
 function declare(overrides: Partial<BurstProps> = {}, id = "shop", stack = newStack()) {
   const replica = new ImageReplica(stack, `${id}-home-image`, { image, site: onprem });
   const home = new OnPremPool(stack, `${id}-home`, {
@@ -106,6 +108,30 @@ test("the record answers with the sites that have a share, the cloud only behind
   });
 });
 
+test.each<[string, Partial<BurstProps>, readonly string[] | undefined]>([
+  [
+    "the record's name, as requests carry it",
+    { record: { name: "Shop.Example.Test.", nameServer: onprem } },
+    ["shop.example.test"],
+  ],
+  [
+    "what it is told, such as an alias too",
+    { cloud: { site: cloud, hosts: ["shop.example.test", "www.example.test"] } },
+    ["shop.example.test", "www.example.test"],
+  ],
+  ["all, if told so", { cloud: { site: cloud, hosts: [] } }, []],
+  [
+    "no host where connections are forwarded",
+    { cloud: { site: cloud, mode: "tcp", monitor: tcp } },
+    undefined,
+  ],
+])("the cloud pool takes for users who ask for %s", (_, overrides, hosts) => {
+  const { stack } = declare(overrides);
+  const found = resourcesOf(stack, "spillway_pool") as { site: string; hosts?: readonly string[] }[];
+  expect(found.find(({ site }) => site === "cloud")?.hosts).toEqual(hosts);
+  expect(found.find(({ site }) => site === "onprem")?.hosts).toBeUndefined();
+});
+
 test("the cloud pool is like the one at home unless told otherwise, with members and image from the parameters", () => {
   const { stack } = declare({
     cloud: { site: cloud, environment: { TIER: "cloud" }, drainTimeoutMs: 5_000, transferTimeoutMs: 60_000 },
@@ -120,6 +146,7 @@ test("the cloud pool is like the one at home unless told otherwise, with members
       monitor: { path: "/healthz" },
       environment: { TIER: "cloud" },
       session_idle: "7s",
+      hosts: ["shop.example.test"],
       drain_timeout: "5s",
       members: "${var.shop.cloud_members}",
       image_digest:

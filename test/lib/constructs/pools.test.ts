@@ -1,4 +1,4 @@
-import { App, TerraformStack, Token } from "cdktf";
+import { App, TerraformStack, Token, ref } from "cdktf";
 import {
   CloudPool,
   HealthMonitor,
@@ -128,6 +128,7 @@ describe("pools", () => {
       affinity: "none",
       maxConnections: 8,
       sessionIdleMs: 15_000,
+      hosts: ["shop.example.test", Token.asString(ref("var.host"))],
       environment: { LOG_level: "info" },
       launchTimeoutMs: 60_000,
       drainTimeoutMs: 90_000,
@@ -144,6 +145,7 @@ describe("pools", () => {
         affinity: "none",
         max_connections: 8,
         session_idle: "15s",
+        hosts: ["shop.example.test", "${var.host}"],
         environment: { LOG_level: "info" },
         launch_timeout: "1m",
         drain_timeout: "1m30s",
@@ -184,6 +186,8 @@ describe("pools", () => {
     [{ maxConnections: -1 }, "`maxConnections` must be a whole number of at least 0, got -1"],
     [{ sessionIdleMs: 0 }, "`sessionIdleMs` must be a whole number of milliseconds"],
     [{ environment: { "A-B": "x" } }, '`environment` must not hold "A-B"'],
+    [{ hosts: ["shop.example.test:80"] }, '`hosts` must not hold "shop.example.test:80"'],
+    [{ mode: "tcp", hosts: ["shop.example.test"] }, "`hosts` is given for a pool that forwards connections"],
     [{ environment: { PORT: "1" } }, '`environment` must not hold "PORT"'],
     [{ mode: "tcp", affinity: "cookie" }, "`affinity` is cookie at a pool that forwards connections"],
     [{ mode: "tcp", monitor: new HealthMonitor({ type: "http" }) }, "`monitor` asks over HTTP"],

@@ -160,6 +160,23 @@ describe("terraform validate", () => {
       ['`affinity` must be "none" for a pool in mode tcp'],
     ],
     [
+      "hosts of a pool that speaks no HTTP, or that are no host names",
+      () => {
+        const tcp = { listen: { address: "127.0.2.1", port: 80, mode: "tcp" }, affinity: "none" };
+        return config({
+          spillway_pool: {
+            p: pool({ ...tcp, hosts: ["shop.example.test"] }),
+            q: pool({ hosts: ["Shop.example.test", "shop.example.test:80"] }),
+          },
+        });
+      },
+      [
+        "`hosts` must be left out for a pool in mode tcp",
+        'must be a lower-case host name such as shop.example.org, without a port, got "Shop.example.test"',
+        'got "shop.example.test:80"',
+      ],
+    ],
+    [
       "a gate that is not before a pool",
       () => config({ spillway_gate: { g: { pool: "shop", on_deadline: "wait", min_members: 0 } } }),
       [
