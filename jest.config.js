@@ -11,6 +11,7 @@ module.exports = {
     ],
   },
   moduleNameMapper: { "^spillway$": "<rootDir>/lib/index.ts", "^spillway/(.*)$": "<rootDir>/lib/$1" },
+  setupFilesAfterEnv: ["<rootDir>/test/support/retry-in-ci.cjs"],
   globalSetup: "<rootDir>/test/support/global-setup.cjs",
   maxWorkers: 2,
   testTimeout: 30_000,
