@@ -14,5 +14,7 @@ module.exports = {
   setupFilesAfterEnv: ["<rootDir>/test/support/retry-in-ci.cjs"],
   globalSetup: "<rootDir>/test/support/global-setup.cjs",
   maxWorkers: 2,
+  // Whatever a failed test left open must not keep CI waiting for its verdict.
+  forceExit: Boolean(process.env.CI),
   testTimeout: 30_000,
 };
