@@ -53,7 +53,10 @@ export class HookChild {
       const found = this.lines.find(fits);
       if (found) return found;
       if (Date.now() > deadline || this.child.exitCode !== null) {
-        throw new Error(`not seen: ${this.stderr} ${this.lines.map(({ name }) => name).join(" ")}`);
+        const told = this.lines.map(({ name, event }) =>
+          name === "failed" ? `failed (${event.problem})` : name,
+        );
+        throw new Error(`not seen: ${this.stderr} ${told.join(" ")}`);
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 500);
