@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { AbortedError } from "../../lib/errors";
 import { loadManifest, runHook, siteObserver, type HookEvent } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { createTimeline } from "../demo/timeline";
@@ -15,6 +14,7 @@ export interface RunOptions {
 
 /** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
 export async function run(options: RunOptions): Promise<number> {
+  const signal = AbortSignal.any([interruptSignal(), readerGone()]);
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
   const sites = new SiteDirectory(loaded.manifest.sites);
   const terraform = await attachedTerraform(loaded.directories.stack);
@@ -26,11 +26,12 @@ export async function run(options: RunOptions): Promise<number> {
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
       observe: siteObserver({ manifest: loaded.manifest, sites }),
-      signal: AbortSignal.any([interruptSignal(), readerGone()]),
+      signal,
       onEvent: tell,
     });
   } catch (error) {
-    if (!(error instanceof AbortedError)) throw error;
+    // Ctrl-C reaches a Terraform that is being looked for as well.
+    if (!signal.aborted) throw error;
   } finally {
     await terraform.close();
     sites.close();

@@ -17,6 +17,8 @@ export interface SpillwayOptions {
   readonly cwd?: string;
   /** Set, or (undefined) taken out of, what this process has. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** In a process group of its own, as a terminal's command is. @default false */
+  readonly ownGroup?: boolean;
 }
 
 /** A command that runs on. */
@@ -35,6 +37,7 @@ export function startSpillway(args: readonly string[], options: SpillwayOptions 
   const inherited = Object.entries(process.env).filter(([name]) => !/^(SPILLWAY_|TF_)/.test(name));
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: options.cwd,
+    detached: options.ownGroup === true,
     env: { ...Object.fromEntries(inherited), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
