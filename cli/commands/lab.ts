@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { buildShopImage } from "../demo/image";
 import { clearGround, endLab, startLab } from "../lab/lab";
-import { assertFree } from "../lab/ports";
 import { EXIT, interrupted, interruptSignal } from "../output";
 
 export interface LabCommandOptions {
@@ -12,16 +11,6 @@ export interface LabCommandOptions {
   readonly port?: number;
   readonly down?: boolean;
   readonly json?: boolean;
-}
-
-/** Where agents are expected by default (docs, examples), if nobody else is there. */
-async function usualPorts(): Promise<{ onprem: number; cloud: number } | undefined> {
-  try {
-    await Promise.all([assertFree(["127.0.0.1"], 7501), assertFree(["127.0.0.1"], 7502)]);
-    return { onprem: 7501, cloud: 7502 };
-  } catch {
-    return undefined;
-  }
 }
 
 /** Runs a lab until Ctrl-C. */
@@ -46,7 +35,6 @@ export async function run(options: LabCommandOptions): Promise<number> {
     linkMbps: options.linkMbps,
     linkDelayMs: options.linkDelayMs,
     port: options.port,
-    agentPorts: await usualPorts(),
     imagePath,
     onNotice: say,
   });

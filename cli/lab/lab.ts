@@ -20,8 +20,6 @@ export interface LabOptions {
   readonly linkDelayMs?: number;
   /** At which both sites serve the application. @default - one that is free at both */
   readonly port?: number;
-  /** Where the two sites' agents are reached. @default - ports that are free */
-  readonly agentPorts?: { readonly onprem: number; readonly cloud: number };
   /** An image to tell stacks of. @default - none */
   readonly imagePath?: string;
   /** What the lab's hurry asks of the hook, for stacks to take up. @default - nothing */
@@ -53,12 +51,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const port = options.port ?? (await freePortAt(SITES.map((site) => LAB_ADDRESSES[site])));
   const agentPorts = {
-    onprem: options.agentPorts?.onprem ?? (await freePortAt(["127.0.0.1"])),
+    onprem: await freePortAt(["127.0.0.1"]),
     cloud: await freePortAt(["127.0.0.1"]),
   };
   const nameServer = `127.0.0.1:${await freePortAt(["127.0.0.1"])}`;
   const link = await startLink({
-    listen: { host: "127.0.0.1", port: options.agentPorts?.cloud ?? 0 },
+    listen: { host: "127.0.0.1", port: 0 },
     target: { host: "127.0.0.1", port: agentPorts.cloud },
     rateBitsPerSecond: (options.linkMbps ?? 100) * 1e6,
     delayMs: options.linkDelayMs ?? 10,
