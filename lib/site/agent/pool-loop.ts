@@ -6,7 +6,7 @@ import type { EventLog } from "./event-log";
 import { MemberTasks } from "./member-tasks";
 import { type PoolFacts, planPool } from "./pool-plan";
 import { balancerPool, phaseOf, poolStatus, problemOfPool } from "./pool-status";
-import { isPortTaken } from "./problems";
+import { isRefusal } from "./problems";
 import type { Reviver } from "./reviver";
 import type { PoolRecord } from "./state";
 
@@ -194,7 +194,8 @@ export class PoolLoop {
     try {
       await this.context.ports.balancer.put(pool);
     } catch (error) {
-      if (!isPortTaken(error)) throw error;
+      // An address that is not this machine's is refused as a taken port is: asking again changes nothing by itself.
+      if (!isRefusal(error)) throw error;
       this.portRetryAt = now + PORT_RETRY_MS;
       record.failed = { cause: "port-taken", problem: messageOf(error) };
       await this.context.save();

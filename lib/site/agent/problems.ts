@@ -65,11 +65,6 @@ export function isRefusal(error: unknown): boolean {
   return code !== undefined && code !== "internal";
 }
 
-/** Is it the one that says that another process listens there? Balancers put the code into the error's cause. */
-export function isPortTaken(error: unknown): boolean {
-  return error instanceof SpillwayError && codeIn(error.cause) === "port-taken";
-}
-
 function codeIn(cause: unknown): ApiProblem["code"] | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
   const { code } = cause;

@@ -253,6 +253,14 @@ test("a port that another process holds fails the pool without launching anythin
   await poolUntil(site, "shop", allUp(2));
 });
 
+test("an address that is not this machine's fails the pool with the reason, and the pool can be taken down", async () => {
+  const spec = await poolSpec(site, one, { listen: { address: "203.0.113.1", port: 8080, mode: "http" } });
+  expect((await site.client.putPool("shop", spec)).phase).toBe("failed");
+  expect((await site.client.pool("shop"))?.problem).toMatch(/203\.0\.113\.1:8080/);
+  await site.client.deletePool("shop", spec.owner);
+  await poolUntil(site, "shop", (pool) => pool === undefined);
+});
+
 test("two pools cannot listen at one place", async () => {
   const spec = await poolSpec(site, one, { members: 1 });
   await site.client.putPool("shop", spec);
