@@ -54,7 +54,8 @@ export class Stage {
     readonly lab: Lab,
     readonly parametersFile: string,
     private readonly binary: string,
-    private readonly environment: NodeJS.ProcessEnv,
+    /** What Terraform is started with; a test may add to it. */
+    readonly environment: NodeJS.ProcessEnv,
   ) {
     this.sites = new SiteDirectory(lab.info.sites);
   }
