@@ -133,8 +133,9 @@ async function look(
     };
   }
   if (!traffic) return { done: true, value: undefined };
-  const quietMs = watch.see(traffic);
   const ttlLeftMs = ttlUntil - Date.now();
+  // Who comes after that follows no record: quiet tells something of such users only from then on.
+  const quietMs = Math.min(watch.see(traffic), Math.max(0, -ttlLeftMs));
   if (quietMs >= request.quietPeriodMs && ttlLeftMs <= 0) return { done: true, value: undefined };
   return { done: false, message: message(traffic, request.quietPeriodMs - quietMs, ttlLeftMs) };
 }
