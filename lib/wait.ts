@@ -62,11 +62,21 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
  * @throws AbortedError
  */
 export async function waitFor<T>(context: StepContext, options: WaitOptions<T>): Promise<T> {
+  try {
+    return await lookUntilDone(context, options);
+  } catch (error) {
+    if (!(error instanceof AbortedError)) throw error;
+    // A pause or a request that was stopped does not know what it was a part of.
+    throw new AbortedError(`stopped while waiting for ${options.what}`);
+  }
+}
+
+async function lookUntilDone<T>(context: StepContext, options: WaitOptions<T>): Promise<T> {
   const started = Date.now();
   let lastSaid = "";
   let lastSaidAt = 0;
   for (;;) {
-    if (context.signal.aborted) throw new AbortedError(`stopped while waiting for ${options.what}`);
+    if (context.signal.aborted) throw new AbortedError("stopped");
     const look = await options.look();
     if (look.done) return look.value;
     const elapsedMs = Date.now() - started;
