@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startHook, type HookProcess } from "../../cli/demo/hook-process";
-import type { LoadOptions, LoadTotals } from "../../cli/demo/load";
+import type { LoadTotals } from "../../cli/demo/load";
 import { readJournal, stateDirectory, type HookEvent } from "../../lib/hook";
 import type { Progress } from "../../lib/wait";
 import { Stage } from "./stage";
@@ -31,9 +31,10 @@ export class Trial {
 
   private constructor(readonly stage: Stage) {}
 
-  static async open(linkMbps: number, habits: Partial<LoadOptions> = {}): Promise<Trial> {
+  static async open(linkMbps: number): Promise<Trial> {
     const trial = new Trial(await Stage.open({ policy: HASTY, linkMbps }));
-    await trial.stage.usersCome(FEW_RPS, habits);
+    // One that asks so seldom and keeps old answers would come back to a site that was rightly taken for empty.
+    await trial.stage.usersCome(FEW_RPS, { ttlIgnoringShare: 0 });
     return trial;
   }
 

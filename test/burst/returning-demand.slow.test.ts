@@ -2,12 +2,12 @@ import type { DesiredParameters } from "../../lib/desired";
 import { expectReadableJournal, leftByHook, PHASES, Trial, type Driver } from "./driver";
 import { OUT, QUIET, type Stage } from "./stage";
 
-/** A drain that is given up leaves a site that serves, with the members it had. Some users keep the cloud's address for a minute. */
+/** A drain that is given up leaves a site that serves, with the members it had. */
 let trial: Trial;
 let stage: Stage;
 
 beforeAll(async () => {
-  trial = await Trial.open(20, { ttlIgnoringFactor: 12 });
+  trial = await Trial.open(20);
   stage = trial.stage;
 }, 120_000);
 afterEach(() => trial.endHooks());
@@ -64,6 +64,7 @@ function expectStopped(hook: Driver, end: { readonly code: number | null; readon
 test("demand that comes back in mid-drain: the hook gives the drain up, and the site serves on with the members it had", async () => {
   await trial.crowd(true);
   const before = await out();
+  const stragglersGo = await stage.crowdComes(6, { users: 12, ttlIgnoringShare: 1, ttlIgnoringFactor: 100 });
   const hook = trial.drive();
   await hook.untilInForce(true);
   await trial.crowd(false);
@@ -89,6 +90,7 @@ test("demand that comes back in mid-drain: the hook gives the drain up, and the 
 
   await hook.stop();
   await expectFinished(stage.parameters());
+  expect(await stragglersGo()).toMatchObject({ failed: 0 });
 }, 120_000);
 
 test("Ctrl-C of an apply by hand in mid-drain: nothing is taken down, and the next apply puts the site back", async () => {
