@@ -13,7 +13,8 @@ test("writes a project into a folder of its name, and says what to do next", asy
   const { code, stdout, stderr } = await spillway(["init", "web-shop"], { cwd: dir });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^ {2}main\.ts$/m);
-  expect(stdout).toMatch(/^Next: cd web-shop && npm install && npm run plan$/m);
+  // A checkout that was built without its types is built with them first.
+  expect(stdout).toMatch(/^Next: (\(cd \S+ && npm run build\) && )?cd web-shop && npm install && npm run plan$/m);
   expect(existsSync(join(dir, "web-shop", "main.ts"))).toBe(true);
   expect(
     JSON.parse(readFileSync(join(dir, "web-shop", "desired", "web-shop.tfvars.json"), "utf8")),
