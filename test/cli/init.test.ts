@@ -14,7 +14,9 @@ test("writes a project into a folder of its name, and says what to do next", asy
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^ {2}main\.ts$/m);
   // A checkout that was built without its types is built with them first.
-  expect(stdout).toMatch(/^Next: (\(cd \S+ && npm run build\) && )?cd web-shop && npm install && npm run plan$/m);
+  expect(stdout).toMatch(
+    /^Next: (\(cd \S+ && npm run build\) && )?cd web-shop && npm install && npm run plan$/m,
+  );
   expect(existsSync(join(dir, "web-shop", "main.ts"))).toBe(true);
   expect(
     JSON.parse(readFileSync(join(dir, "web-shop", "desired", "web-shop.tfvars.json"), "utf8")),
