@@ -114,6 +114,19 @@ test("Ctrl-C of an apply by hand in mid-drain: nothing is taken down, and the ne
   await expectFinished(OUT);
 }, 120_000);
 
+test("Ctrl-C while the site is taken down: the take-down goes on there, and the next apply launches it anew", async () => {
+  await out();
+  const said = stage.progress().length;
+  const running = stage.startApply(QUIET);
+  await stage.until("the take-down has begun", () =>
+    stage.progress().slice(said).some(PHASES.takeDown.begun),
+  );
+  process.kill(-running.child.pid!, "SIGINT");
+  await running.ended;
+  await out();
+  await expectFinished(OUT);
+}, 120_000);
+
 test("a hook stopped in mid-drain ends soon and leaves a site that serves; an apply by hand goes on with the way home", async () => {
   await trial.crowd(true);
   const before = await out();
