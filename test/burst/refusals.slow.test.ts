@@ -40,7 +40,7 @@ async function failToGoOut(): Promise<string> {
   const { code, output } = await stage.startApply(OUT).ended;
   expect(code).toBe(1);
   expect(await weights(stage)).toEqual({ onprem: 100 });
-  return plain(output);
+  return plain(output.slice(output.indexOf("Error:")));
 }
 
 async function goOut(): Promise<void> {

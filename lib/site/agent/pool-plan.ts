@@ -63,7 +63,14 @@ export function planPool(record: PoolRecord, facts: PoolFacts): PoolPlan {
 /** A member that died, or that could not be launched. */
 export function afterDeath(member: MemberRecord, problem: string, now: number): MemberRecord {
   const crashes = member.crashes + 1;
-  const dead = { ...member, handle: undefined, upSince: undefined, overdue: undefined, crashes };
+  const dead = {
+    ...member,
+    handle: undefined,
+    upSince: undefined,
+    overdue: undefined,
+    crashes,
+    death: problem,
+  };
   if (!member.everUp && crashes >= MAX_CRASHES) {
     return { ...dead, phase: "failed", problem: `died ${crashes} times without ever being up; ${problem}` };
   }
@@ -92,7 +99,7 @@ function observe(record: PoolRecord, member: MemberRecord, facts: PoolFacts, tel
   if (seen?.up) {
     const healthy = member.upSince !== undefined && now - member.upSince >= HEALTHY_MS;
     if (member.upSince !== undefined)
-      return healthy && member.crashes > 0 ? { ...member, crashes: 0 } : member;
+      return healthy && member.crashes > 0 ? { ...member, crashes: 0, death: undefined } : member;
     tell("member-up", member.id, `after ${formatDuration(now - member.launchedAt)}`);
     return { ...member, everUp: true, upSince: now, overdue: undefined, problem: undefined };
   }

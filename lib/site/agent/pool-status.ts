@@ -80,8 +80,14 @@ function memberStatus(record: PoolRecord, member: MemberRecord, { view }: PoolOb
     inFlight: seen?.inFlight ?? 0,
     sessions: seen?.sessions ?? 0,
     launchedAt: member.launchedAt,
-    problem: member.problem,
+    problem: problemOfMember(member),
   };
+}
+
+/** That nobody answers is true of a member that dies again and again, and says little: what it died of is said with it. */
+function problemOfMember({ problem, death, upSince }: MemberRecord): string | undefined {
+  if (death === undefined || upSince !== undefined || problem?.includes(death)) return problem;
+  return problem === undefined ? death : `${problem}; before that, ${death}`;
 }
 
 function stateOf(record: PoolRecord, member: MemberRecord): MemberState {

@@ -34,6 +34,8 @@ export interface MemberRecord {
   readonly overdue?: boolean;
   /** Deaths in a row, without a stretch of health between them. */
   readonly crashes: number;
+  /** What the last of these deaths was. */
+  readonly death?: string;
   readonly retryAt?: number;
   readonly drainingSince?: number;
   readonly problem?: string;

@@ -44,8 +44,11 @@ function options() {
 /** The tokens that the demo's lab is locked with, as soon as it has them. */
 async function tokensOfLab(): Promise<string[]> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(50)) {
-    const files = Object.entries(contentOf(join(dir, "tmp"))).filter(([name]) => name.endsWith(".token"));
-    const tokens = files.map(([, content]) => content.trim()).filter((token) => token.length >= 16);
+    const names = readdirSync(join(dir, "tmp"), { recursive: true }) as string[];
+    const tokens = names
+      .filter((name) => name.endsWith(".token"))
+      .map((name) => readFileSync(join(dir, "tmp", name), "utf8").trim())
+      .filter((token) => token.length >= 16);
     if (tokens.length === 2) return tokens;
   }
   throw new Error("the demo's lab has no tokens after 30 s");

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import type { PoolSpec } from "../../../../lib/site/api";
 import type { BalancerMemberView } from "../../../../lib/site/ports";
 import { MAX_CRASHES, type PoolFacts, afterDeath, planPool } from "../../../../lib/site/agent/pool-plan";
-import { phaseOf } from "../../../../lib/site/agent/pool-status";
+import { phaseOf, poolStatus } from "../../../../lib/site/agent/pool-status";
 import { type MemberRecord, NO_QUIESCE, type PoolRecord } from "../../../../lib/site/agent/state";
 
 const spec: PoolSpec = {
@@ -152,6 +152,22 @@ test("a member's deaths are answered with ever longer pauses, and given up only 
     member("b"),
   );
   expect(steady).toMatchObject({ phase: "waiting", retryAt: 30_000 });
+});
+
+test("what a member died of is told while it is not up, until it has been well for a while", () => {
+  const told = (one: MemberRecord) =>
+    poolStatus("cloud", pool([one]), { view: new Map(), inSync: true }, 0).members[0]?.problem;
+  const died = afterDeath(member("a"), "its process died; last words: no database", 0);
+  expect(told(died)).toBe("its process died; last words: no database");
+  const again: MemberRecord = { ...died, phase: "running", problem: undefined };
+  expect(told(again)).toBe("its process died; last words: no database");
+  const unseen: MemberRecord = { ...again, problem: "nothing listens there" };
+  expect(told(unseen)).toBe("nothing listens there; before that, its process died; last words: no database");
+  const up: MemberRecord = { ...again, upSince: 10 };
+  expect(told(up)).toBeUndefined();
+  const record = pool([up], { spec: { ...spec, members: 1 } });
+  const [well] = planPool(record, facts(record, {}, { now: 60_000 })).members;
+  expect(well).toMatchObject({ crashes: 0, death: undefined });
 });
 
 test("a member that comes up after its launch timeout mends the pool", () => {
