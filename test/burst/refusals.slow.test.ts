@@ -138,7 +138,9 @@ test("an image that was never whole is refused by the launcher: the pool fails, 
   writeFileSync(imagePath, readFileSync(image.path).subarray(0, 5_000));
   declareShop(stage, { imagePath });
   const said = await failToGoOut();
-  expect(said).toMatch(/image/);
+  expect(said).toMatch(
+    /The launch failed: members shop-\w+, shop-\w+: died 3 times .* it is no valid tar archive: .* An image is a plain tar archive with `member.json` at its root/,
+  );
   expect(stage.memberProcesses("cloud")).toEqual([]);
   declareShop(stage, { imagePath: image.path });
   await goOut();

@@ -4,6 +4,7 @@ import { SiteError, type SiteClient, type SiteDirectory } from "../../site/clien
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { gateId, poolId, type GateName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { troublesOf } from "../troubles";
 import { probe } from "./probe";
 
 /** A gate that is to open. */
@@ -148,10 +149,9 @@ function lastProblem(status: PoolStatus): string {
 }
 
 function neverAvailable(subject: string, status: PoolStatus): Hopeless {
-  const words = status.members.flatMap(({ id, problem }) => (problem ? [`${id}: ${problem}`] : []));
   return new Hopeless({
     place: `gate of ${subject}`,
-    problem: `too few members of ${subject} can become available: ${[...(status.problem ? [status.problem] : []), ...words].join("; ") || "all failed"}`,
+    problem: `too few members of ${subject} can become available: ${troublesOf(status).join("; ") || "all failed"}`,
     mend: "Users stay where they were. Mend what the members say, then apply again: they are launched anew.",
   });
 }

@@ -5,6 +5,7 @@ import type { SiteClient, SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { poolId, type PoolName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { troublesOf } from "../troubles";
 
 /** A pool that is to run. */
 export interface LaunchRequest extends PoolName {
@@ -140,12 +141,9 @@ function lastProblem(status: PoolStatus): string {
 }
 
 function launchFailed(subject: string, status: PoolStatus): SpillwayError {
-  const words = [
-    ...new Set(status.members.flatMap(({ id, problem }) => (problem ? [`${id}: ${problem}`] : []))),
-  ];
   return new SpillwayError({
     place: `pool ${subject}`,
-    problem: `the launch failed: ${[status.problem ?? "no member came up", ...words].join("; ")}`,
+    problem: `the launch failed: ${troublesOf(status).join("; ") || "no member came up"}`,
     mend: "Mend what the members say (the image's command, its environment, the port), then apply again: they are launched anew.",
   });
 }
