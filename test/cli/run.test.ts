@@ -178,7 +178,8 @@ test("a reader that goes is as good as Ctrl-C: nobody is left with a hook that a
   try {
     await hook.until(/"kind":"observed"/);
     hook.child.stdout?.destroy();
-    await Promise.race([hook.ended, sleep(15_000)]);
+    for (const deadline = Date.now() + 15_000; hook.child.exitCode === null && Date.now() < deadline;)
+      await sleep(20);
     expect({ code: hook.child.exitCode, stderr: hook.stderr() }).toEqual({ code: 0, stderr: "" });
     expect(processesAbout(dir)).toEqual([]);
     const journal = readFileSync(join(dir, ".spillway", "shop", "journal.jsonl"), "utf8");
