@@ -26,6 +26,7 @@ test("a pool that somebody grew is planned back to its members", async () => {
   const site = stage.sites.get("cloud");
   const { spec } = (await site.pool("shop"))!;
   await site.putPool("shop", { ...spec, members: 3 });
+  await stage.until("the third member is up", async () => (await stage.membersUp("cloud")) === 3);
   expect(await planned(stage)).toMatchObject({
     "spillway_pool.shop_pool[0]": { actions: ["update"], attributes: ["members"] },
   });
