@@ -1,2 +1,3 @@
 export { Chunker, type ChunkSink } from "./chunker";
 export { cutPoint } from "./gear";
+export { MAX_BLOCK_BYTES, chunkBlock, type BlockChunks } from "./kernel";
