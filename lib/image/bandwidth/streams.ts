@@ -1,0 +1,197 @@
+/** What was seen over a second or so. */
+export interface StreamsSample {
+  /** Bits per second that the far side has taken. */
+  readonly goodputBps: number;
+  /** Share of segments that were sent again, 0 to 1. @default - not known: goodput alone decides */
+  readonly loss?: number;
+  /** Bits per second that are allowed. @default - no limit */
+  readonly capBps?: number;
+  /** Streams waited for something to send, so that goodput says nothing of the link. @default false */
+  readonly wasStarved?: boolean;
+}
+
+export interface StreamsOptions {
+  /** `cubic`, `bbr`. @default - not known, taken for one that loss slows down */
+  readonly congestionControl?: string;
+  /** @default 1 */
+  readonly min?: number;
+  /** @default 64; 4 with bbr */
+  readonly max?: number;
+  /** @default 8; 2 with bbr */
+  readonly start?: number;
+  /** What the link carried before, bits per second: many streams are opened at once where it is lossy. @default - not known */
+  readonly linkBps?: number;
+}
+
+/** How many streams are used, and what has been learnt of the link. */
+export interface Streams {
+  readonly streams: number;
+  /** One sentence. */
+  readonly why: string;
+  readonly min: number;
+  readonly max: number;
+  readonly start: number;
+  readonly linkBps?: number;
+  /** Another count is being tried. */
+  readonly trial?: {
+    readonly from: number;
+    /** With `from` streams. */
+    readonly goodputBps: number;
+    readonly seconds: number;
+  };
+  /** The last second at the present count, none being tried. */
+  readonly lastBps?: number;
+  /** The best that the present count brought lately. */
+  readonly settledBps?: number;
+  /** Seconds at rest, and how many of them until more are tried again. */
+  readonly rested: number;
+  readonly restSeconds: number;
+  /** Fewer than these were found to carry less. */
+  readonly floor: number;
+}
+
+/** BBR fills a link with one stream whatever the loss, and several only push each other into the queue. */
+const BBR_MAX = 4;
+const BBR_START = 2;
+const MAX = 64;
+const START = 8;
+/** Twice the streams must bring so much more, which a second that is odd by 5 % does not feign. */
+const WORTH_MORE = 1.12;
+/** Where nothing is lost, only small windows hold streams back, and then twice as many carry nearly twice as much. */
+const WORTH_MORE_CLEAN = 1.3;
+/** A link that loses so much is worth its last percents: a stream too many costs it next to nothing. */
+const HEAVY_LOSS = 0.003;
+const WORTH_MORE_HEAVY = 1.03;
+/** Half the streams must keep so much. */
+const KEEPS = 0.95;
+/** Below, a link is taken for one that loses nothing: a full queue alone sends some again. */
+const NIL_LOSS = 0.000_3;
+/** A stream without loss is given that long to open its window. */
+const TRIAL_SECONDS = 2;
+const FIRST_REST = 4;
+const LONGEST_REST = 32;
+const FELL = 0.7;
+
+export function firstStreams(options: StreamsOptions = {}): Streams {
+  const isBbr = options.congestionControl?.startsWith("bbr") ?? false;
+  const max = clamp(options.max ?? (isBbr ? BBR_MAX : MAX), 1, MAX);
+  const min = clamp(options.min ?? 1, 1, max);
+  const start = clamp(options.start ?? (isBbr ? BBR_START : START), min, max);
+  return {
+    streams: start,
+    why: isBbr ? "bbr fills a link with few" : "where it begins",
+    min,
+    max,
+    start,
+    ...(options.linkBps === undefined ? {} : { linkBps: options.linkBps }),
+    rested: 0,
+    restSeconds: FIRST_REST,
+    floor: min,
+  };
+}
+
+/**
+ * The count for the next second. Twice as many while that brings an eighth more, else back; half as many where nothing is lost and
+ * nothing is gained by them. Loss holds each stream of cubic to a rate of its own (about 1.22 × MSS / (RTT × √loss)), so that a
+ * lossy link takes many; a clean one is filled by one or two.
+ */
+export function nextStreams(now: Streams, sample: StreamsSample): Streams {
+  const { goodputBps, capBps } = sample;
+  // An outage, a pause, or nothing to send: nothing is learnt.
+  if (sample.wasStarved || goodputBps <= 0 || capBps === 0) return now;
+  if (capBps !== undefined && goodputBps >= 0.9 * capBps)
+    return rest({ ...now, lastBps: goodputBps }, goodputBps, "they fill what is allowed");
+  if (now.trial) return now.trial.from < now.streams ? judgeMore(now, sample) : judgeFewer(now, sample);
+  return atRest(now, sample);
+}
+
+function atRest(now: Streams, sample: StreamsSample): Streams {
+  const { goodputBps, loss } = sample;
+  const isClean = loss !== undefined && loss < NIL_LOSS;
+  const { lastBps, settledBps } = now;
+  const seen = { ...now, lastBps: goodputBps, rested: now.rested + 1 };
+  if (lastBps === undefined || settledBps === undefined) {
+    // Streams that lose nothing open their windows by themselves: wait until they no longer do.
+    if (isClean && (lastBps === undefined || goodputBps >= lastBps * WORTH_MORE)) return seen;
+    return more(seen, sample);
+  }
+  if (goodputBps < settledBps * FELL) {
+    const fell = { ...seen, settledBps: goodputBps, restSeconds: FIRST_REST, floor: now.min };
+    return isClean || now.streams === now.max ? fell : more(fell, sample);
+  }
+  const kept = { ...seen, settledBps: Math.max(goodputBps, settledBps) };
+  if (isClean && now.rested >= 1 && kept.rested < LONGEST_REST) return fewer(kept, goodputBps);
+  if (isClean && kept.rested < LONGEST_REST) return kept;
+  // A link that began to lose: from as few as a clean one needs it would take long to get there by doubling.
+  const began = loss !== undefined && now.streams < now.start && goodputBps < settledBps * 0.9;
+  if (began) return more({ ...kept, floor: now.min }, sample);
+  return kept.rested >= now.restSeconds ? more(kept, sample) : kept;
+}
+
+function judgeMore(now: Streams, sample: StreamsSample): Streams {
+  const trial = now.trial as NonNullable<Streams["trial"]>;
+  const { goodputBps, loss } = sample;
+  if (goodputBps >= trial.goodputBps * worthAt(loss)) {
+    const found = { ...now, floor: now.min, restSeconds: FIRST_REST };
+    return now.streams === now.max ? rest(found, goodputBps, "as many as there may be") : more(found, sample);
+  }
+  if (trial.seconds + 1 < TRIAL_SECONDS) return { ...now, trial: { ...trial, seconds: trial.seconds + 1 } };
+  const halfWay = (loss ?? 0) >= HEAVY_LOSS ? Math.round((trial.from + now.streams) / 2) : trial.from;
+  const back = { ...now, streams: halfWay, restSeconds: Math.min(now.restSeconds * 2, LONGEST_REST) };
+  return rest(back, trial.goodputBps, `${now.streams} brought no more`);
+}
+
+function judgeFewer(now: Streams, sample: StreamsSample): Streams {
+  const trial = now.trial as NonNullable<Streams["trial"]>;
+  if (sample.goodputBps < trial.goodputBps * KEEPS) {
+    const back = { ...now, streams: trial.from, floor: trial.from };
+    return rest(back, trial.goodputBps, `${now.streams} brought less`);
+  }
+  return rest({ ...now, rested: 0 }, sample.goodputBps, `they carry as much as ${trial.from}`);
+}
+
+function more(now: Streams, { goodputBps, loss }: StreamsSample): Streams {
+  const { streams, max, linkBps, start } = now;
+  if (streams >= max) return rest(now, goodputBps, "as many as there may be");
+  const isLossy = loss !== undefined && loss >= NIL_LOSS;
+  const forTheLink = isLossy && linkBps !== undefined ? (streams * linkBps) / goodputBps : 0;
+  const afterClean = isLossy && streams < start ? start : 0;
+  const next = Math.min(max, Math.max(streams * 2, afterClean, Math.min(forTheLink, streams * 8)));
+  return {
+    ...now,
+    streams: Math.round(next),
+    why: isLossy ? `each is held back by the loss of ${percent(loss)}` : "to see whether more carry more",
+    trial: { from: streams, goodputBps, seconds: 0 },
+    settledBps: goodputBps,
+    rested: 0,
+  };
+}
+
+function fewer(now: Streams, goodputBps: number): Streams {
+  const half = Math.max(now.min, Math.floor(now.streams / 2));
+  if (half >= now.streams || half < now.floor || now.streams <= Math.min(BBR_START, now.start)) return now;
+  return {
+    ...now,
+    streams: half,
+    why: "nothing is lost: fewer may carry as much",
+    trial: { from: now.streams, goodputBps, seconds: 0 },
+    rested: 0,
+  };
+}
+
+function rest({ trial: _, ...now }: Streams, goodputBps: number, why: string): Streams {
+  return { ...now, settledBps: goodputBps, lastBps: goodputBps, rested: 0, why };
+}
+
+function worthAt(loss: number | undefined): number {
+  if (loss === undefined) return WORTH_MORE;
+  return loss < NIL_LOSS ? WORTH_MORE_CLEAN : loss < HEAVY_LOSS ? WORTH_MORE : WORTH_MORE_HEAVY;
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, Math.round(value)));
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(2))} %`;
+}
