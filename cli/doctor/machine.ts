@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "../../lib/duration";
 import { messageOf } from "../../lib/errors";
+import * as bandwidth from "../../lib/image/bandwidth";
 import { freePortAt } from "../lab/ports";
 import { LAB_ADDRESSES } from "../lab/addresses";
 import { PACKAGE_ROOT, VERSION } from "../version";
@@ -66,9 +67,9 @@ export function freeDisk(directory: string): Finding {
 
 /** How many streams fill a lossy link depends on it: one BBR flow does, cubic needs many. */
 export function congestionControl(): Finding | undefined {
-  const file = "/proc/sys/net/ipv4/tcp_congestion_control";
-  if (!existsSync(file)) return undefined;
-  return ok("TCP congestion control", readFileSync(file, "utf8").trim());
+  const name = bandwidth.congestionControl();
+  if (name === undefined) return undefined;
+  return ok("TCP congestion control", `${name}: ${bandwidth.congestionControlMeans(name)}`);
 }
 
 /** A variable that names a missing file makes Terraform warn on every command. */

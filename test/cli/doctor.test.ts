@@ -44,6 +44,8 @@ test("a machine that has what a burst needs is healthy, with or without a projec
   expect(of("Node.js")).toMatchObject({ status: "ok", found: process.versions.node });
   expect(of("provider mirror")).toMatchObject({ status: "ok" });
   expect(of("project")).toMatchObject({ status: "note", mend: expect.stringContaining("spillway init") });
+  if (process.platform === "linux")
+    expect(of("TCP congestion control")?.found).toMatch(/^\w+: .*(1 to 4|up to 64)/);
 });
 
 test("no Terraform: it says so, where to look and how to get it", async () => {

@@ -21,4 +21,11 @@ export {
 } from "./file";
 export { keepPace, Pace, type PaceClock } from "./pace";
 export { firstStreams, nextStreams, type Streams, type StreamsOptions, type StreamsSample } from "./streams";
-export { congestionControl, lossBetween, parseTcpCounters, readTcpCounters, type TcpCounters } from "./tcp";
+export {
+  congestionControl,
+  congestionControlMeans,
+  lossBetween,
+  parseTcpCounters,
+  readTcpCounters,
+  type TcpCounters,
+} from "./tcp";

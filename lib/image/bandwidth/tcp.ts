@@ -42,6 +42,13 @@ export function congestionControl(): string | undefined {
   return name === "" ? undefined : name;
 }
 
+/** What a congestion control means for a transfer. One sentence, without the name. */
+export function congestionControlMeans(name: string): string {
+  return name.startsWith("bbr")
+    ? "loss does not slow it down: a transfer fills the link with 1 to 4 streams"
+    : "loss slows each stream down: a transfer uses as many as fill the link, up to 64 at 1 % loss";
+}
+
 function tryRead(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");

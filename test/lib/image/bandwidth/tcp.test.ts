@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import {
   congestionControl,
+  congestionControlMeans,
   lossBetween,
   parseTcpCounters,
   readTcpCounters,
@@ -36,4 +37,9 @@ test("this machine's counters and congestion control are read where it has them"
   const hasThem = existsSync("/proc/net/snmp");
   expect(readTcpCounters() !== undefined).toBe(hasThem);
   expect(congestionControl() !== undefined).toBe(hasThem);
+});
+
+test("bbr means few streams, any other many", () => {
+  expect(congestionControlMeans("bbr")).toMatch(/1 to 4 streams/);
+  expect(congestionControlMeans("cubic")).toMatch(/up to 64/);
 });
