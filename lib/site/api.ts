@@ -2,8 +2,8 @@
  * The site agent's HTTP API, as types. `openapi.yaml` beside this file says the same for other languages, and a test holds the
  * two together. All times are milliseconds (durations) or milliseconds since 1970 (`…At`).
  *
- * Every request but `GET /v1/health` carries `Authorization: Bearer TOKEN`. Every answer is JSON. An answer with a status of 400
- * or more is an {@link ApiProblem}.
+ * Every request but `GET /v1/health` carries `Authorization: Bearer TOKEN`. Every answer but an image's index is JSON. An
+ * answer with a status of 400 or more is an {@link ApiProblem}.
  *
  * | method and path                       | body            | answer |
  * |---------------------------------------|-----------------|--------|
@@ -12,11 +12,13 @@
  * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
  * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
  * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |
- * | POST   /v1/images/{digest}/offer      | image index (binary, lib/image) | {@link OfferAnswer} |
- * | PUT    /v1/images/{digest}/segments/{id} | segment (binary, lib/image) | {@link SegmentAnswer}; idempotent |
- * | POST   /v1/images/{digest}/complete   |                 | {@link ImageStatus}; 409 incomplete, 422 corrupt |
- * | POST   /v1/images/{digest}/estimate   | image index (binary) | {@link TransferEstimate} |
+ * | GET    /v1/images/{digest}/index     |                 | image index (binary, lib/image); 404. May take minutes: it is made first |
+ * | POST   /v1/images/{digest}/estimate   | {@link TransferEstimate} | {@link TransferEstimate}: pinned, or what was pinned before |
+ * | POST   /v1/images/{digest}/verify     |                 | {@link ImageStatus}: the whole of it was read again; 422 corrupt |
  * | DELETE /v1/images/{digest}            |                 | 204; 409 while a pool uses it |
+ * | PUT    /v1/transfers/{id}             | {@link TransferRequest} | {@link TransferState} |
+ * | PUT    /v1/transfers/{id}/segments/{segmentId} | segment (binary, lib/image) | {@link SegmentAnswer}; idempotent |
+ * | POST   /v1/transfers/{id}/complete    | `{ digest }`    | {@link ImageStatus}; 409 incomplete, 422 corrupt |
  * | PUT    /v1/pools/{name}               | {@link PoolSpec} | {@link PoolStatus}; 202, the agent reconciles |
  * | GET    /v1/pools/{name}               |                 | {@link PoolStatus}; 404 |
  * | DELETE /v1/pools/{name}?owner=        |                 | {@link PoolStatus} 202: drains each member, then ends it; GET until 404 |
@@ -54,6 +56,12 @@ export interface ApiProblem {
   readonly problem: string;
   readonly mend: string;
   readonly attribute?: readonly (string | number)[];
+  /** Of a refused segment: what it copied gave wrong bytes; send these blocks again without any copy. */
+  readonly withoutCopies?: boolean;
+  /** Of a refused segment: the first block that is wrong, or that is not there. */
+  readonly block?: number;
+  /** Of a refused segment: the image that it copied from. */
+  readonly base?: string;
 }
 
 export interface Health {
@@ -66,8 +74,9 @@ export interface Health {
 // ---------------------------------------------------------------- images
 
 export interface ImageStatus {
-  /** `sha256:` and 64 hex digits, of the whole image. */
+  /** `sha256:` and 64 hex digits, of the whole image, as `spillway image index` prints it. */
   readonly digest: string;
+  /** Of the virtual disk. */
   readonly sizeBytes: number;
   /** True only once every byte is here and the digest was verified. */
   readonly complete: boolean;
@@ -78,11 +87,29 @@ export interface ImageStatus {
   readonly usedBy: readonly string[];
 }
 
-/** What a site answers to an image's index. */
-export interface OfferAnswer {
-  /** Positions, in the index, of the chunks this site does not hold, as runs `[first, count]`. */
-  readonly missing: readonly (readonly [number, number])[];
-  readonly status: ImageStatus;
+/** What a transfer is about: one image on its way to this site, under an id (64 hex digits) that the near side chose. */
+export interface TransferRequest {
+  /** Of the virtual disk. */
+  readonly sizeBytes: number;
+  /** As soon as it is known: it binds the transfer to that image. */
+  readonly digest?: string;
+}
+
+/** What a site says of a transfer. */
+export interface TransferState {
+  /** Present when the digest was given and the image is complete there already: nothing is to be done. */
+  readonly complete?: ImageStatus;
+  /** Digests of complete images that copies may refer to. */
+  readonly images: readonly string[];
+  /**
+   * Base64: for each block of the image 8 bytes, the beginning of its leaf if it has arrived (zeros have one too), else zeros. Empty
+   * when nothing has.
+   */
+  readonly arrived: string;
+  /** Measured last on this link, bits per second; undefined when it never was. */
+  readonly rateBps?: number;
+  /** Bytes on the link for one byte of an image, as measured last. */
+  readonly packedShare?: number;
 }
 
 export interface SegmentAnswer {
@@ -91,14 +118,17 @@ export interface SegmentAnswer {
 }
 
 /**
- * What a transfer would take. Pinned by the site for one state of the replica (`presentBytes` of its own segments), so that
- * Terraform's two plans of one apply agree.
+ * What a transfer would take. Pinned by the site for one state of the image there, so that Terraform's two plans of one apply
+ * agree.
  */
 export interface TransferEstimate {
+  /** Of the virtual disk. */
   readonly totalBytes: number;
-  /** Bytes of the image that the site holds already, in any image. */
+  /** Bytes of the image that are in use; all others are zeros. */
+  readonly inUseBytes: number;
+  /** Of these, bytes that the site holds already, in any image. */
   readonly presentBytes: number;
-  /** Image bytes to send, before compression. */
+  /** Bytes in use to send, before compression. */
   readonly sendBytes: number;
   /** Milliseconds at the rate measured last on this link, or the assumed one. */
   readonly etaMs: number;

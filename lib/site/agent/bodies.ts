@@ -18,14 +18,6 @@ export function checkPoolName(name: string): string {
   return name;
 }
 
-/** @throws AgentError `invalid` */
-export function checkDigest(digest: string): string {
-  const check = new Checker();
-  check.text(digest, ["digest"], { pattern: DIGEST, form: "sha256: and 64 lower-case hex digits", max: 71 });
-  check.done("image");
-  return digest;
-}
-
 /** The name of a record, lower-case and without the dot at its end. @throws AgentError `invalid` */
 export function checkRecordName(name: string): string {
   const plain = name.toLowerCase().replace(/\.$/, "");

@@ -51,6 +51,14 @@ export class Checker {
     return found ?? choices[0];
   }
 
+  number(value: unknown, path: Path, min: number, max: number): number {
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      this.found(path, `must be a number from ${min} to ${max}, got ${show(value)}`);
+      return min;
+    }
+    return value;
+  }
+
   whole(value: unknown, path: Path, min: number, max: number): number {
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
       this.found(path, `must be a whole number from ${min} to ${max}, got ${show(value)}`);

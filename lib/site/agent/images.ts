@@ -1,12 +1,12 @@
 import { formatBytes } from "../../duration";
-import { type ImageStore, ImageStoreError, MAX_INDEX_BYTES, MAX_SEGMENT_BYTES } from "../../image";
+import { type ImageStore, ImageStoreError, MAX_SEGMENT_BYTES } from "../../image";
 import type { ImageStatus } from "../api";
 import type { Launcher } from "../ports";
 import type { EventLog } from "./event-log";
 import type { Pools } from "./pools";
 import { AgentError } from "./problems";
 
-export { MAX_INDEX_BYTES, MAX_SEGMENT_BYTES };
+export { MAX_SEGMENT_BYTES };
 
 /** The images of a site, as its API sees them: the store, with what else hangs on an image. */
 export class Images {
@@ -20,18 +20,26 @@ export class Images {
   async status(digest: string): Promise<ImageStatus> {
     const status = await this.store.status(digest);
     if (status) return status;
-    throw new AgentError("not-found", {
-      place: `image ${digest}`,
-      problem: "nothing of this image is at the site",
-      mend: "Transfer it first (`spillway_image_replica`), or correct the digest.",
-    });
+    throw unknownImage(digest);
   }
 
-  async complete(digest: string): Promise<ImageStatus> {
+  async complete(transfer: string, digest: string): Promise<ImageStatus> {
     const before = await this.store.status(digest);
-    const status = await this.store.complete(digest);
+    const status = await this.store.completeTransfer(transfer, digest);
     if (!before?.complete) this.events.add("image-complete", digest, formatBytes(status.sizeBytes));
     return status;
+  }
+
+  /** The file of an image's index. Waits while it is being made. @throws AgentError `not-found` */
+  async indexFile(digest: string, signal: AbortSignal): Promise<string> {
+    const path = await this.store.indexPath(digest, { signal });
+    if (path !== undefined) return path;
+    throw unknownImage(digest);
+  }
+
+  /** Reads the whole of an image again. @throws ImageStoreError `image-corrupt` */
+  verify(digest: string): Promise<ImageStatus> {
+    return this.store.verify(digest);
   }
 
   remove(digest: string): Promise<void> {
@@ -51,4 +59,12 @@ export class Images {
       this.events.add("image-deleted", digest, formatBytes(before.sizeBytes));
     });
   }
+}
+
+function unknownImage(digest: string): AgentError {
+  return new AgentError("not-found", {
+    place: `image ${digest}`,
+    problem: "nothing of this image is at the site",
+    mend: "Transfer it first (`spillway_image_replica`), or correct the digest.",
+  });
 }

@@ -7,14 +7,18 @@ export interface Request {
   readonly query: URLSearchParams;
   /** The body of a route that takes JSON, parsed. */
   readonly json: unknown;
-  /** The body of a route that takes bytes. */
+  /** The body of a route that takes bytes; its memory is used again once the request is answered. */
   readonly bytes: Uint8Array;
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
 }
 
-/** What a handler answers: a status, and a body that is sent as JSON. */
+/** What a handler answers: a status, and a body that is sent as JSON, or a file that is sent as it is. */
 export interface Answer {
   readonly status: 200 | 202 | 204;
   readonly body?: unknown;
+  /** Path of a file that is the answer. */
+  readonly file?: string;
 }
 
 /** One row of the API. */
@@ -26,6 +30,8 @@ export interface Route {
   readonly takes: "nothing" | "json" | { readonly maxBytes: number };
   /** True for what anyone may ask without a token. */
   readonly open?: boolean;
+  /** What a good answer is. @default "json" */
+  readonly answers?: "json" | "bytes";
   readonly handle: (request: Request) => Promise<Answer> | Answer;
 }
 

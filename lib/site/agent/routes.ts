@@ -1,6 +1,5 @@
 import type { Health, SiteContext } from "../api";
 import {
-  checkDigest,
   checkGateSpec,
   checkOwner,
   checkPoolName,
@@ -11,7 +10,15 @@ import {
   checkRecordSpec,
 } from "./bodies";
 import type { EventLog } from "./event-log";
-import { type Images, MAX_INDEX_BYTES, MAX_SEGMENT_BYTES } from "./images";
+import {
+  checkCompletion,
+  checkDigest,
+  checkEstimate,
+  checkSegmentId,
+  checkTransferId,
+  checkTransferRequest,
+} from "./image-bodies";
+import { type Images, MAX_SEGMENT_BYTES } from "./images";
 import type { NameRecords } from "./name-records";
 import type { Pools } from "./pools";
 import { AgentError } from "./problems";
@@ -30,8 +37,11 @@ export interface SiteRooms {
 
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
-  const { pools, images, records, events } = rooms;
-  const index = { maxBytes: MAX_INDEX_BYTES };
+  return [...siteRoutes(rooms), ...imageRoutes(rooms), ...poolRoutes(rooms), ...recordRoutes(rooms)];
+}
+
+function siteRoutes(rooms: SiteRooms): readonly Route[] {
+  const { events } = rooms;
   return [
     { method: "GET", path: "/v1/health", takes: "nothing", open: true, handle: () => ok(healthOf(rooms)) },
     { method: "GET", path: "/v1/context", takes: "nothing", handle: async () => ok(await contextOf(rooms)) },
@@ -41,7 +51,11 @@ export function routesOf(rooms: SiteRooms): readonly Route[] {
       takes: "nothing",
       handle: ({ query }) => ok(events.after(after(query))),
     },
+  ];
+}
 
+function imageRoutes({ images }: SiteRooms): readonly Route[] {
+  return [
     {
       method: "GET",
       path: "/v1/images",
@@ -55,37 +69,68 @@ export function routesOf(rooms: SiteRooms): readonly Route[] {
       handle: async (request) => ok(await images.status(digest(request))),
     },
     {
-      method: "POST",
-      path: "/v1/images/{digest}/offer",
-      takes: index,
-      handle: async (request) => ok(await images.store.offer(digest(request), request.bytes)),
-    },
-    {
-      method: "PUT",
-      path: "/v1/images/{digest}/segments/{id}",
-      takes: { maxBytes: MAX_SEGMENT_BYTES },
-      handle: async (request) =>
-        ok(await images.store.putSegment(digest(request), request.path.id, request.bytes)),
-    },
-    {
-      method: "POST",
-      path: "/v1/images/{digest}/complete",
-      takes: "nothing",
-      handle: async (request) => ok(await images.complete(digest(request))),
-    },
-    {
-      method: "POST",
-      path: "/v1/images/{digest}/estimate",
-      takes: index,
-      handle: async (request) => ok(await images.store.estimate(digest(request), request.bytes)),
-    },
-    {
       method: "DELETE",
       path: "/v1/images/{digest}",
       takes: "nothing",
       handle: (request) => images.remove(digest(request)).then(gone),
     },
+    {
+      method: "GET",
+      path: "/v1/images/{digest}/index",
+      takes: "nothing",
+      answers: "bytes",
+      handle: async (request) => ({
+        status: 200,
+        file: await images.indexFile(digest(request), request.signal),
+      }),
+    },
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/estimate",
+      takes: "json",
+      handle: async (request) => {
+        const image = digest(request);
+        return ok(await images.store.pinEstimate(image, checkEstimate(request.json, `image ${image}`)));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/verify",
+      takes: "nothing",
+      handle: async (request) => ok(await images.verify(digest(request))),
+    },
+    {
+      method: "PUT",
+      path: "/v1/transfers/{id}",
+      takes: "json",
+      handle: async (request) => {
+        const id = transfer(request);
+        return ok(await images.store.openTransfer(id, checkTransferRequest(request.json, `transfer ${id}`)));
+      },
+    },
+    {
+      method: "PUT",
+      path: "/v1/transfers/{id}/segments/{segmentId}",
+      takes: { maxBytes: MAX_SEGMENT_BYTES },
+      handle: async (request) => {
+        const segment = checkSegmentId(request.path.segmentId);
+        return ok(await images.store.putSegment(transfer(request), segment, request.bytes));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/transfers/{id}/complete",
+      takes: "json",
+      handle: async (request) => {
+        const id = transfer(request);
+        return ok(await images.complete(id, checkCompletion(request.json, `transfer ${id}`)));
+      },
+    },
+  ];
+}
 
+function poolRoutes({ pools }: SiteRooms): readonly Route[] {
+  return [
     {
       method: "PUT",
       path: "/v1/pools/{name}",
@@ -141,7 +186,11 @@ export function routesOf(rooms: SiteRooms): readonly Route[] {
       takes: "nothing",
       handle: async ({ path }) => ok(await pools.traffic(path.name)),
     },
+  ];
+}
 
+function recordRoutes({ records }: SiteRooms): readonly Route[] {
+  return [
     {
       method: "GET",
       path: "/v1/records",
@@ -205,6 +254,10 @@ function after(query: URLSearchParams): number {
 
 function digest(request: Request): string {
   return checkDigest(request.path.digest);
+}
+
+function transfer(request: Request): string {
+  return checkTransferId(request.path.id);
 }
 
 function recordName(request: Request): string {

@@ -1,17 +1,19 @@
 import { readFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import * as http from "node:http";
 import * as https from "node:https";
 import { type AddressInfo, isIP } from "node:net";
+import { pipeline } from "node:stream/promises";
 import { createSecureContext } from "node:tls";
 import { SpillwayError, messageOf } from "../../errors";
 import { AgentError, problemOf } from "./problems";
-import { BodyPlaces, announcedBytes, parseJson, readBody } from "./request-body";
+import { BodyRoom, announcedBytes, parseJson } from "./request-body";
 import type { Answer, Router } from "./router";
 import type { TokenCheck } from "./token";
 
 /** A small request is read whole within that, whatever its sender does. */
 const SMALL_REQUEST_MS = 15_000;
-/** The longest a request may take to arrive: a large index over a slow link. */
+/** The longest a request may take to arrive: a segment at a low pace over a slow link. */
 const REQUEST_MS = 30 * 60_000;
 const OLDEST_TLS = "TLSv1.2";
 
@@ -40,7 +42,7 @@ export interface ServerOptions {
 
 /** The agent's HTTP server. */
 export class AgentServer {
-  private readonly bodies = new BodyPlaces();
+  private readonly bodies = new BodyRoom();
 
   private constructor(
     private readonly options: ServerOptions,
@@ -93,13 +95,17 @@ export class AgentServer {
     const method = request.method ?? "GET";
     const place = `${method} ${(request.url ?? "/").split("?")[0]}`;
     let answer: Answer | { readonly status: number; readonly body: unknown };
+    let file: FileHandle | undefined;
     try {
       answer = await this.answer(method, request, response);
+      if ("file" in answer && answer.file !== undefined) file = await open(answer.file, "r");
     } catch (error) {
       answer = problemOf(error, place);
       if (answer.status >= 500) this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
     }
-    send(request, response, answer);
+    if (!file) return send(request, response, answer);
+    // A receiver that goes away in between is no news.
+    await sendFile(response, file).catch(() => response.destroy());
   }
 
   private async answer(
@@ -113,20 +119,38 @@ export class AgentServer {
     const { route, path } = (await this.options.router).find(method, url.pathname);
     if (!route.open && !authorized) throw unauthorized();
     const announced = announcedBytes(request, route);
+    const unwanted = new AbortController();
+    response.once("close", () => unwanted.abort());
     return this.bodies.hold(announced, async () => {
       if (request.headers.expect !== undefined) response.writeContinue();
-      const slow = announced > 64 * 1024 ? undefined : setTimeout(() => request.destroy(), SMALL_REQUEST_MS);
+      const isSmall = announced <= 64 * 1024 && typeof route.takes !== "object";
+      const slow = isSmall ? setTimeout(() => request.destroy(), SMALL_REQUEST_MS) : undefined;
       // Only while the body comes: verifying a large image answers nothing for minutes.
       const { socket } = request;
       socket.setTimeout(this.options.silenceMs ?? 60_000);
-      const body = await readBody(request, route, announced).finally(() => {
+      const body = await this.bodies.read(request, route, announced).finally(() => {
         clearTimeout(slow);
         socket.setTimeout(0);
       });
-      const json = route.takes === "json" ? parseJson(body, route) : undefined;
-      return route.handle({ path, query: url.searchParams, json, bytes: body });
+      try {
+        const json = route.takes === "json" ? parseJson(body.bytes, route) : undefined;
+        const { searchParams: query } = url;
+        return await route.handle({ path, query, json, bytes: body.bytes, signal: unwanted.signal });
+      } finally {
+        body.release();
+      }
     });
   }
+}
+
+async function sendFile(response: http.ServerResponse, file: FileHandle): Promise<void> {
+  const { size } = await file.stat();
+  response.writeHead(200, {
+    "cache-control": "no-store",
+    "content-type": "application/octet-stream",
+    "content-length": size,
+  });
+  await pipeline(file.createReadStream(), response);
 }
 
 function send(

@@ -7,13 +7,16 @@ export type SiteErrorCode = ApiProblem["code"] | "unreachable" | "slow" | "no-to
 /** A site said no, or said nothing. */
 export class SiteError extends SpillwayError {
   override readonly name = "SiteError";
+  /** Of a refused segment: send its blocks again without any copy. */
+  readonly withoutCopies?: boolean;
 
   constructor(
     readonly code: SiteErrorCode,
     report: ProblemReport,
-    options?: { cause?: unknown },
+    options?: { readonly cause?: unknown; readonly withoutCopies?: boolean },
   ) {
     super(report, options);
+    this.withoutCopies = options?.withoutCopies;
   }
 
   /** True when nothing is known about the site's state: it may do its work well, only nobody can ask it. */

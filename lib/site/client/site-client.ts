@@ -1,9 +1,9 @@
 import type { SiteEndpoint } from "../../hook/manifest";
+import type { ImageTarget } from "../../image/wire/target";
 import type {
   GateSpec,
   Health,
   ImageStatus,
-  OfferAnswer,
   PoolSpec,
   PoolStatus,
   PoolTraffic,
@@ -14,13 +14,15 @@ import type {
   SiteContext,
   SiteEvents,
   TransferEstimate,
+  TransferRequest,
+  TransferState,
 } from "../api";
 import { notAnAgent, SiteError } from "./errors";
 import { Transport, type Call, type CallOptions, type TransportOptions } from "./transport";
 
 const SEGMENT_TIMEOUT_MS = 120_000;
-/** Verifying a large image reads all of it. */
-const COMPLETE_TIMEOUT_MS = 30 * 60_000;
+/** Verifying a large image reads all of it, and so does making its index. */
+const WHOLE_IMAGE_TIMEOUT_MS = 60 * 60_000;
 
 /**
  * One site's agent, as typed methods: one for every row of the table in `lib/site/api.ts`. What is asked for and not there (404)
@@ -28,7 +30,7 @@ const COMPLETE_TIMEOUT_MS = 30 * 60_000;
  * @throws SiteError with a code, from every method
  * @throws AbortedError when `options.signal` fires
  */
-export class SiteClient {
+export class SiteClient implements ImageTarget {
   private readonly transport: Transport;
 
   /** @throws SiteError for an endpoint that is no address, or that would send the token in the clear */
@@ -80,33 +82,52 @@ export class SiteClient {
     return this.transport.call({ method: "GET", path: image(digest), ...options });
   }
 
-  /** Hands over an image's index and learns which chunks are missing. */
-  offer(digest: string, index: Uint8Array, options?: CallOptions): Promise<OfferAnswer> {
-    return this.required({ method: "POST", path: image(digest, "offer"), bytes: index, ...segment(options) });
+  /** Tells what the site holds, and what of this transfer has arrived. */
+  openTransfer(id: string, request: TransferRequest, options?: CallOptions): Promise<TransferState> {
+    return this.required({ method: "PUT", path: transfer(id), json: request, ...options });
   }
 
-  putSegment(digest: string, id: string, body: Uint8Array, options?: CallOptions): Promise<SegmentAnswer> {
-    const path = image(digest, `segments/${encodeURIComponent(id)}`);
-    return this.required({ method: "PUT", path, bytes: body, ...segment(options) });
+  putSegment(
+    id: string,
+    segmentId: string,
+    bytes: Uint8Array,
+    options?: CallOptions,
+  ): Promise<SegmentAnswer> {
+    const path = transfer(id, `segments/${encodeURIComponent(segmentId)}`);
+    return this.required({ method: "PUT", path, bytes, ...patient(options, SEGMENT_TIMEOUT_MS) });
   }
 
-  /** Verifies the whole image at the site. */
-  complete(digest: string, options?: CallOptions): Promise<ImageStatus> {
+  /** Verifies the whole image at the site; from then on it is held there. */
+  completeTransfer(id: string, digest: string, options?: CallOptions): Promise<ImageStatus> {
+    const path = transfer(id, "complete");
     return this.required({
       method: "POST",
-      path: image(digest, "complete"),
-      ...options,
-      timeoutMs: options?.timeoutMs ?? COMPLETE_TIMEOUT_MS,
+      path,
+      json: { digest },
+      ...patient(options, WHOLE_IMAGE_TIMEOUT_MS),
     });
   }
 
-  estimate(digest: string, index: Uint8Array, options?: CallOptions): Promise<TransferEstimate> {
-    return this.required({
-      method: "POST",
-      path: image(digest, "estimate"),
-      bytes: index,
-      ...segment(options),
+  /** What an image that is complete there consists of; undefined when it is not. Waits while the site makes it. */
+  fetchIndex(digest: string, options?: CallOptions): Promise<Uint8Array | undefined> {
+    const path = image(digest, "index");
+    return this.transport.call({
+      method: "GET",
+      path,
+      answer: "bytes",
+      ...patient(options, WHOLE_IMAGE_TIMEOUT_MS),
     });
+  }
+
+  /** Pins what a plan shall say, and returns it, or what was pinned before. */
+  pinEstimate(digest: string, estimate: TransferEstimate, options?: CallOptions): Promise<TransferEstimate> {
+    return this.required({ method: "POST", path: image(digest, "estimate"), json: estimate, ...options });
+  }
+
+  /** Has the whole of an image that is complete there read and verified again. @throws SiteError `image-corrupt` */
+  verifyImage(digest: string, options?: CallOptions): Promise<ImageStatus | undefined> {
+    const path = image(digest, "verify");
+    return this.transport.call({ method: "POST", path, ...patient(options, WHOLE_IMAGE_TIMEOUT_MS) });
   }
 
   /** Idempotent. @throws SiteError `image-in-use` */
@@ -191,8 +212,12 @@ export class SiteClient {
   }
 }
 
-function segment(options: CallOptions | undefined): CallOptions {
-  return { ...options, timeoutMs: options?.timeoutMs ?? SEGMENT_TIMEOUT_MS };
+function patient(options: CallOptions | undefined, timeoutMs: number): CallOptions {
+  return { ...options, timeoutMs: options?.timeoutMs ?? timeoutMs };
+}
+
+function transfer(id: string, rest?: string): string {
+  return `/v1/transfers/${encodeURIComponent(id)}${rest ? `/${rest}` : ""}`;
 }
 
 function image(digest: string, rest?: string): string {

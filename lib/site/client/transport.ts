@@ -4,7 +4,7 @@ import * as https from "node:https";
 import { isIP } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { SiteEndpoint } from "../../hook/manifest";
-import { AbortedError, SpillwayError, messageOf } from "../../errors";
+import { SpillwayError, messageOf } from "../../errors";
 import { sleep } from "../../wait";
 import type { ApiProblem } from "../api";
 import {
@@ -16,21 +16,33 @@ import {
   tokenInTheClear,
   wrongToken,
 } from "./errors";
+import { exchange, TryFailed, type Answer, type RequestPace } from "./exchange";
+import { SendQueues } from "./send-queue";
 import { TokenSource, type FoundToken } from "./token";
 
 /** How one call behaves. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** One try gets so long. @default 10000; segments 120000 */
+  /**
+   * One try gets so long; one of more than {@link TransportOptions.stallMs}: for an answer, once the request has arrived, and anew
+   * with each byte that moves.
+   * @default 10000; segments 120000
+   */
   readonly timeoutMs?: number;
   /** Tries are repeated for so long while the agent is away (being restarted). 0: one try. @default 15000 */
   readonly retryBudgetMs?: number;
+  /** Asked for the turn of each slice of a body. @default as fast as the link takes it */
+  readonly pace?: RequestPace;
 }
 
 /** How a client behaves by default. */
 export interface TransportOptions {
   readonly timeoutMs?: number;
   readonly retryBudgetMs?: number;
+  /** A connection gets so long to be made. @default 5000 */
+  readonly connectMs?: number;
+  /** A request of which no byte moves for so long is given up: the link is cut. @default 15000 */
+  readonly stallMs?: number;
 }
 
 /** One request, as the transport takes it. */
@@ -39,39 +51,18 @@ export interface Call extends CallOptions {
   readonly path: string;
   readonly json?: unknown;
   readonly bytes?: Uint8Array;
+  /** What a good answer is. @default "json" */
+  readonly answer?: "json" | "bytes";
   /** False for what anyone may ask. @default true */
   readonly withToken?: boolean;
 }
 
-/** Answers above this are not an agent's. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-const AWAY = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "EAI_AGAIN", "ECONNABORTED"]);
-const UNREACHABLE = new Set([
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EADDRNOTAVAIL",
-  "EHOSTDOWN",
-]);
-
-interface Answer {
-  readonly status: number;
-  readonly body: Buffer;
-}
-
-/** Failures of one try, before they are told as errors. */
-class TryFailed extends Error {
-  constructor(
-    readonly kind: "away" | "timeout" | "not-an-agent" | "unreachable",
-    message: string,
-    readonly connected: boolean,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
-}
-
+/** Answers above these are not an agent's. The larger: the index of an image of a terabyte. */
+const MAX_ANSWER_BYTES = { json: 64 * 1024 * 1024, bytes: 1024 * 1024 * 1024 };
+const CONNECT_MS = 5_000;
+const STALL_MS = 15_000;
+/** As many as a push has streams at most. */
+const IDLE_CONNECTIONS = 64;
 /**
  * HTTP to one agent: bearer token, kept-alive connections, a timeout for each try, and tries repeated with back-off while the
  * agent is away. Every request of the site API is idempotent, so each may be repeated.
@@ -79,6 +70,7 @@ class TryFailed extends Error {
 export class Transport {
   private readonly url: URL;
   private readonly token: TokenSource;
+  private readonly queues = new SendQueues();
   private agent: http.Agent | undefined;
 
   /** @throws SiteError for an endpoint that is no address, or that would send the token in the clear */
@@ -95,6 +87,7 @@ export class Transport {
   async call<T>(call: Call): Promise<T | undefined> {
     const answer = await this.repeat(call);
     if (answer.status === 204) return undefined;
+    if (answer.status < 400 && call.answer === "bytes") return answer.body as T;
     const value = this.parse(answer);
     if (answer.status < 400) return value as T;
     const problem = asProblem(value);
@@ -106,12 +99,9 @@ export class Transport {
       );
     }
     if (answer.status === 404 && problem.code === "not-found") return undefined;
-    throw new SiteError(problem.code, {
-      place: `site ${this.site}, ${problem.place}`,
-      problem: problem.problem,
-      mend: problem.mend,
-      attribute: problem.attribute,
-    });
+    const { code, place, mend, attribute, withoutCopies } = problem;
+    const report = { place: `site ${this.site}, ${place}`, problem: problem.problem, mend, attribute };
+    throw new SiteError(code, report, { withoutCopies });
   }
 
   /** Closes idle connections. */
@@ -135,6 +125,7 @@ export class Transport {
         failure = this.down(`it answers with status ${answer.status}`, started);
       } catch (error) {
         if (!(error instanceof TryFailed)) throw error;
+        if (error.kind === "stalled" || error.kind === "unreachable") this.dropIdle();
         failure = this.tell(call, error, started);
         // A try that timed out after the connection stood may be work in progress: more of it would make a slow agent slower.
         if (error.kind !== "away") throw failure;
@@ -164,66 +155,34 @@ export class Transport {
   }
 
   private once(call: Call, token: FoundToken | undefined): Promise<Answer> {
-    const { signal } = call;
-    if (signal?.aborted) return Promise.reject(new AbortedError("stopped"));
-    const body = call.bytes ?? (call.json === undefined ? undefined : Buffer.from(JSON.stringify(call.json)));
-    const timeoutMs = this.timeoutOf(call);
-    return new Promise<Answer>((resolve, reject) => {
-      let connected = false;
-      const request = (this.url.protocol === "https:" ? https : http).request(new URL(call.path, this.url), {
-        method: call.method,
-        agent: this.connections(),
-        headers: {
-          accept: "application/json",
-          ...(token ? { authorization: `Bearer ${token.token}` } : {}),
-          ...(body
-            ? {
-                "content-type": call.bytes ? "application/octet-stream" : "application/json",
-                "content-length": body.byteLength,
-              }
-            : {}),
-        },
-      });
-      const timer = setTimeout(
-        () => request.destroy(new TryFailed("timeout", `no connection within ${timeoutMs} ms`, connected)),
-        timeoutMs,
-      );
-      const onAbort = () => request.destroy(new AbortedError("stopped"));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const settle = (settled: () => void) => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-        settled();
-      };
-      const fail = (error: Error) => settle(() => reject(asTryFailed(error, connected)));
-      request.on("socket", (socket) => {
-        if (request.reusedSocket || !socket.connecting) connected = true;
-        else socket.once("connect", () => (connected = true));
-      });
-      request.on("error", fail);
-      request.on("response", (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on("data", (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_ANSWER_BYTES)
-            request.destroy(new TryFailed("not-an-agent", "its answer does not end", true));
-          else chunks.push(chunk);
-        });
-        response.on("error", fail);
-        response.on("end", () =>
-          settle(() => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) })),
-        );
-      });
-      request.end(body);
+    const { bytes, json, pace, signal, answer = "json" } = call;
+    const body = bytes ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
+    return exchange({
+      ...{ method: call.method, url: new URL(call.path, this.url), agent: this.connections(), body, pace, signal },
+      headers: {
+        accept: answer === "json" ? "application/json" : "application/octet-stream, application/json",
+        ...(token ? { authorization: `Bearer ${token.token}` } : {}),
+        ...(body ? { "content-type": bytes ? "application/octet-stream" : "application/json" } : {}),
+      },
+      timeoutMs: this.timeoutOf(call),
+      connectMs: this.options.connectMs ?? CONNECT_MS,
+      stallMs: this.options.stallMs ?? STALL_MS,
+      maxAnswerBytes: MAX_ANSWER_BYTES[answer],
+      queues: this.queues,
     });
   }
 
   private connections(): http.Agent {
     if (this.agent) return this.agent;
-    const keep = { keepAlive: true, maxFreeSockets: 8 };
+    const keep = { keepAlive: true, keepAliveMsecs: 5_000, noDelay: true, maxFreeSockets: IDLE_CONNECTIONS };
     if (this.url.protocol === "http:") return (this.agent = new http.Agent(keep));
     return (this.agent = new https.Agent({ ...keep, ca: this.readCa(), minVersion: "TLSv1.2" }));
+  }
+
+  /** What was idle while the link was cut would hold up the next request that takes it. */
+  private dropIdle(): void {
+    const idle = Object.values(this.agent?.freeSockets ?? {});
+    for (const socket of idle.flatMap((sockets) => [...(sockets ?? [])])) socket.destroy();
   }
 
   private readCa(): Buffer | undefined {
@@ -265,27 +224,6 @@ function parseEndpoint(site: string, endpoint: string): URL {
 function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "[::1]") return true;
   return isIP(host) === 4 && host.startsWith("127.");
-}
-
-function asTryFailed(error: Error, connected: boolean): Error {
-  if (error instanceof TryFailed || error instanceof AbortedError || error instanceof SpillwayError)
-    return error;
-  const code = String((error as NodeJS.ErrnoException).code ?? "");
-  const text = messageOf(error) || code;
-  if (AWAY.has(code)) {
-    const why = code === "ECONNREFUSED" ? "nothing listens there" : `the connection broke (${code})`;
-    return new TryFailed("away", why, connected, { cause: error });
-  }
-  if (UNREACHABLE.has(code)) return new TryFailed("unreachable", text, connected, { cause: error });
-  if (
-    code.startsWith("ERR_TLS") ||
-    code === "EPROTO" ||
-    code.startsWith("HPE_") ||
-    /CERT|SIGNED|ISSUER/.test(code)
-  ) {
-    return new TryFailed("not-an-agent", text, connected, { cause: error });
-  }
-  return new TryFailed("unreachable", text, connected, { cause: error });
 }
 
 function asProblem(value: unknown): ApiProblem | undefined {

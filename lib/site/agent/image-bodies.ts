@@ -1,0 +1,76 @@
+import type { TransferEstimate, TransferRequest } from "../api";
+import { Checker } from "./checker";
+
+const TRANSFER_ID = /^[0-9a-f]{64}$/;
+const SEGMENT_ID = /^[0-9a-f]{32}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const DIGEST_FORM = "sha256: and 64 lower-case hex digits";
+/** 16 TiB, the largest file of the usual file systems. */
+const MAX_IMAGE_BYTES = 2 ** 44;
+const MAX_ETA_MS = Number.MAX_SAFE_INTEGER;
+const MAX_BPS = 1e15;
+
+/** @throws AgentError `invalid` */
+export function checkDigest(digest: unknown): string {
+  const check = new Checker();
+  const text = digestOf(check, digest);
+  check.done("image");
+  return text;
+}
+
+/** @throws AgentError `invalid` */
+export function checkTransferId(id: string): string {
+  const check = new Checker();
+  check.text(id, ["id"], { pattern: TRANSFER_ID, form: "64 lower-case hex digits", max: 64 });
+  check.done("transfer");
+  return id;
+}
+
+/** @throws AgentError `invalid` */
+export function checkSegmentId(id: string): string {
+  const check = new Checker();
+  check.text(id, ["segmentId"], { pattern: SEGMENT_ID, form: "32 lower-case hex digits", max: 32 });
+  check.done("segment");
+  return id;
+}
+
+/** @throws AgentError `invalid` naming everything that is wrong */
+export function checkTransferRequest(body: unknown, place: string): TransferRequest {
+  const check = new Checker();
+  const from = check.object(body, [], ["sizeBytes", "digest"]);
+  const sizeBytes = check.whole(from.sizeBytes, ["sizeBytes"], 1, MAX_IMAGE_BYTES);
+  const digest = from.digest === undefined ? undefined : digestOf(check, from.digest);
+  check.done(place);
+  return digest === undefined ? { sizeBytes } : { sizeBytes, digest };
+}
+
+/** Which image a transfer is to be completed as. @throws AgentError `invalid` */
+export function checkCompletion(body: unknown, place: string): string {
+  const check = new Checker();
+  const from = check.object(body, [], ["digest"]);
+  const digest = digestOf(check, from.digest);
+  check.done(place);
+  return digest;
+}
+
+/** @throws AgentError `invalid` naming everything that is wrong */
+export function checkEstimate(body: unknown, place: string): TransferEstimate {
+  const check = new Checker();
+  const bytes = ["totalBytes", "inUseBytes", "presentBytes", "sendBytes"] as const;
+  const from = check.object(body, [], [...bytes, "etaMs", "rateBps", "rateIs"]);
+  const [totalBytes, inUseBytes, presentBytes, sendBytes] = bytes.map((name) =>
+    check.whole(from[name], [name], 0, MAX_IMAGE_BYTES),
+  );
+  const estimate: TransferEstimate = {
+    ...{ totalBytes, inUseBytes, presentBytes, sendBytes },
+    etaMs: check.number(from.etaMs, ["etaMs"], 0, MAX_ETA_MS),
+    rateBps: check.number(from.rateBps, ["rateBps"], 0, MAX_BPS),
+    rateIs: check.choice(from.rateIs, ["rateIs"], ["measured", "assumed"]),
+  };
+  check.done(place);
+  return estimate;
+}
+
+function digestOf(check: Checker, value: unknown): string {
+  return check.text(value, ["digest"], { pattern: DIGEST, form: DIGEST_FORM, max: 71 });
+}
