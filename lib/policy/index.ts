@@ -10,4 +10,13 @@ export { split, type BySite } from "./weights";
 export { policyProblems } from "./validate";
 export { checkPlan, type PlanCheck, type Refusal, type SafetyRule } from "./check-plan";
 export { otherImageInCloud } from "./image-stays";
+export { keepSeed, type SeedQuestion, type SeedVerdict } from "./seed";
+export {
+  linkBpsKnowing,
+  lowPriorityCapBps,
+  prePositionDue,
+  type LinkMemory,
+  type PrePositionDue,
+  type PrePositionQuestion,
+} from "./pre-position";
 export { count, percent } from "./words";

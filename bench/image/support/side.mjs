@@ -1,0 +1,193 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync } from "node:fs";
+import { once } from "node:events";
+
+const SAMPLE_MS = 100;
+const TICKS_PER_SECOND = 100;
+
+/**
+ * One end of the link: starts programs in its network namespace, and knows the CPU seconds and the memory of all of them and of
+ * what they started in turn.
+ */
+export function openSide(namespace) {
+  const group = openGroup(namespace);
+  const roots = new Set();
+  const meter = { peakBytes: 0, cpuTicks: new Map() };
+
+  const pids = () => (group === undefined ? treeOf(roots) : group.pids());
+  const sample = () => {
+    let bytes = 0;
+    for (const pid of pids()) {
+      bytes += memoryOf(pid);
+      if (group === undefined) noteTicks(meter.cpuTicks, pid);
+    }
+    meter.peakBytes = Math.max(meter.peakBytes, bytes);
+  };
+  const timer = setInterval(sample, SAMPLE_MS);
+  const cpuSeconds = () =>
+    group === undefined
+      ? [...meter.cpuTicks.values()].reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND
+      : group.cpuSeconds();
+  let cpuBefore = 0;
+
+  /** Starts a program here. It dies with the bench. */
+  const start = (command, args, { env = {}, stdio = ["ignore", "pipe", "pipe"], cwd } = {}) => {
+    const join = group === undefined ? "" : `echo $$ > '${group.path}/cgroup.procs'; `;
+    const inside = `${join}exec nsenter --net=/run/netns/${namespace} setpriv --pdeathsig KILL "$@"`;
+    const child = spawn("/bin/sh", ["-c", inside, "sh", command, ...args.map(String)], {
+      stdio,
+      cwd,
+      env: { ...process.env, ...env },
+    });
+    roots.add(child.pid);
+    return follow(child, command);
+  };
+
+  return {
+    namespace,
+    start,
+    /** Runs a program to its end. @throws Error with what it said, when it fails */
+    async run(command, args, options) {
+      const program = start(command, args, options);
+      await program.done;
+      return program.output();
+    },
+    /** From here on CPU and memory count. */
+    begin() {
+      sample();
+      cpuBefore = cpuSeconds();
+      meter.peakBytes = 0;
+      sample();
+    },
+    used() {
+      sample();
+      return { cpuS: cpuSeconds() - cpuBefore, rssMb: meter.peakBytes / 1e6 };
+    },
+    async close() {
+      clearInterval(timer);
+      for (const pid of pids()) kill(pid);
+      await group?.close();
+    },
+  };
+}
+
+/** A started program: `done` rejects with what it printed last, when it ends otherwise than well. */
+function follow(child, command) {
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text) => (printed = `${printed}${text}`.slice(-20_000)));
+  }
+  let stopped = false;
+  const done = (async () => {
+    const [code, signal] = await once(child, "close");
+    if (code === 0 || stopped) return;
+    const end = printed.trim().split("\n").slice(-6).join("\n");
+    throw new Error(`${command} ended with ${code ?? signal}: ${end}`);
+  })();
+  done.catch(() => undefined);
+  return {
+    child,
+    done,
+    output: () => printed,
+    /** Waits until the program has printed something that matches. */
+    async says(pattern) {
+      for (;;) {
+        const found = pattern.exec(printed);
+        if (found) return found;
+        await Promise.race([
+          once(child.stdout, "data"),
+          done.then(() => Promise.reject(new Error(`${command} ended early: ${printed}`))),
+        ]);
+      }
+    },
+    async stop(signal = "SIGTERM") {
+      stopped = true;
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      await done.catch(() => undefined);
+    },
+  };
+}
+
+/** A version 2 control group counts the CPU of what has already ended; undefined where none can be made. */
+function openGroup(name) {
+  const mount = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" "))
+    .find(([, , type]) => type === "cgroup2")?.[1];
+  const path = `${mount}/${name}`;
+  try {
+    mkdirSync(path);
+  } catch {
+    return undefined;
+  }
+  const drop = () => {
+    try {
+      rmdirSync(path);
+    } catch {
+      // Something of it still runs; the bench said so when it could not end it.
+    }
+  };
+  process.once("exit", drop);
+  const pids = () => readFileSync(`${path}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
+  return {
+    path,
+    pids,
+    cpuSeconds: () => Number(/usage_usec (\d+)/.exec(readFileSync(`${path}/cpu.stat`, "utf8"))[1]) / 1e6,
+    async close() {
+      for (let tries = 0; tries < 50 && pids().length > 0; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      drop();
+      process.off("exit", drop);
+    },
+  };
+}
+
+/** Memory that is the process's own (what is mapped from files is the page cache's). */
+function memoryOf(pid) {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const kb = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+    return (kb("RssAnon") + kb("RssShmem")) * 1_024;
+  } catch {
+    return 0;
+  }
+}
+
+function noteTicks(ticks, pid) {
+  const stat = statOf(pid);
+  if (stat !== undefined) ticks.set(`${pid} ${stat[19]}`, Number(stat[11]) + Number(stat[12]));
+}
+
+/** The fields of /proc/PID/stat from the state on. */
+function statOf(pid) {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+function treeOf(roots) {
+  const children = new Map();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const parent = Number(statOf(Number(name))?.[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const tree = [];
+  const visit = (pid) => {
+    tree.push(pid);
+    for (const child of children.get(pid) ?? []) visit(child);
+  };
+  for (const root of roots) if (existsSync(`/proc/${root}`)) visit(root);
+  return tree;
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
