@@ -1,6 +1,8 @@
 import { estimateTransfer, pushImage, type PushResult, type TransferPreview } from "../../image";
+import type { BandwidthPlan } from "../../image/bandwidth";
+import type { ImageFormat } from "../../image/source";
 import type { ImageStatus } from "../../site/api";
-import type { CallOptions, SiteDirectory } from "../../site/client";
+import type { CallOptions, SiteClient, SiteDirectory } from "../../site/client";
 import type { StepContext } from "../../wait";
 import { replicaId } from "../names";
 
@@ -11,13 +13,19 @@ export interface TransferRequest {
   readonly source: string;
   /** When given, the source must have it. */
   readonly digest?: string;
+  /** Bit by bit, also what a file system calls free. @default false: free blocks count as zeros */
+  readonly exact?: boolean;
+  /** @default told from the file's first bytes */
+  readonly format?: ImageFormat;
+  /** What the transfer may take of the link, and when. @default no limit but the machine's own */
+  readonly bandwidth?: BandwidthPlan;
   /** Where indexes of image files are kept. @default the user's cache directory */
   readonly cacheDirectory?: string;
 }
 
 /**
  * What a transfer would take: indexes the source (from the cache if it did not change) and asks the site what it holds. Changes
- * nothing.
+ * nothing there, but that the site remembers what it was told.
  * @throws SpillwayError for an image file that is missing or has another digest, an unknown site, an agent that is down
  */
 export async function previewTransfer(
@@ -26,9 +34,9 @@ export async function previewTransfer(
   context: StepContext,
 ): Promise<TransferPreview> {
   const target = sites.get(request.site);
-  // An index may be large and the link slow, so it is given minutes. Whether anybody is there at all is found out in seconds.
+  // A large image is read for minutes. Whether anybody is there at all is found out in seconds.
   await target.health({ signal: context.signal });
-  return estimateTransfer({ ...pushOf(request), target, context });
+  return estimateTransfer({ ...sourceOf(request), ...targetOf(target), context });
 }
 
 /**
@@ -41,7 +49,8 @@ export async function transferImage(
   request: TransferRequest,
   context: StepContext,
 ): Promise<PushResult> {
-  return pushImage({ ...pushOf(request), target: sites.get(request.site), context });
+  const bandwidth = request.bandwidth && [request.bandwidth];
+  return pushImage({ ...sourceOf(request), ...targetOf(sites.get(request.site)), bandwidth, context });
 }
 
 /** The image at a site; undefined unless it is complete there. @throws SpillwayError */
@@ -69,6 +78,11 @@ export async function dropImage(
   });
 }
 
-function pushOf({ site, source, digest, cacheDirectory }: TransferRequest) {
-  return { source, digest, cacheDirectory, subject: digest ? replicaId(site, digest) : `${site}/${source}` };
+function sourceOf({ site, source, digest, exact, format, cacheDirectory }: TransferRequest) {
+  const subject = digest ? replicaId(site, digest) : `${site}/${source}`;
+  return { source, digest, exact, format, cacheDirectory, subject };
+}
+
+function targetOf(target: SiteClient) {
+  return { target, targetName: `${target.site} ${target.endpoint}` };
 }
