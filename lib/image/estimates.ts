@@ -26,6 +26,7 @@ export function estimateOf(
   const packedBytes = sendBytes * Math.min(1, measured?.packedShare ?? 1);
   return {
     totalBytes,
+    inUseBytes: totalBytes,
     presentBytes: totalBytes - sendBytes,
     sendBytes,
     etaMs: Math.ceil((packedBytes * 8_000) / rate.rateBps),

@@ -1,9 +1,11 @@
 import { createCipheriv, createHash } from "node:crypto";
-import { createReadStream, createWriteStream, mkdirSync, readFileSync } from "node:fs";
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pack } from "tar-stream";
+import { BLOCK_BYTES, blockCountOf, blockLengthOf, ImageDigest, leafOf } from "../../lib/image/wire";
 
 export interface ImageOptions {
   /** Where the file is written. */
@@ -29,7 +31,7 @@ export interface MadeImage {
   readonly bytes: number;
 }
 
-const BLOCK = 64 * 1024;
+const PIECE_BYTES = 64 * 1024;
 
 /** Makes an image of the embedded launcher: `member-program.cjs`, padded with text and random bytes in turn. */
 export async function makeImage(options: ImageOptions): Promise<MadeImage> {
@@ -66,25 +68,32 @@ export async function makeImage(options: ImageOptions): Promise<MadeImage> {
 function* paddingOf(seed: number, bytes: number): Generator<Buffer> {
   const key = createHash("sha256").update(`spillway ${seed}`).digest();
   const random = createCipheriv("aes-256-ctr", key, Buffer.alloc(16));
-  const zeros = Buffer.alloc(BLOCK);
-  for (let at = 0, block = 0; at < bytes; at += BLOCK, block++) {
+  const zeros = Buffer.alloc(PIECE_BYTES);
+  for (let at = 0, block = 0; at < bytes; at += PIECE_BYTES, block++) {
     const content =
       block % 2 === 0
         ? random.update(zeros)
         : Buffer.alloc(
-            BLOCK,
+            PIECE_BYTES,
             `seed ${seed}, block ${block}: text that compresses well, over and over again\n`,
           );
-    yield content.subarray(0, Math.min(BLOCK, bytes - at));
+    yield content.subarray(0, Math.min(PIECE_BYTES, bytes - at));
   }
 }
 
-async function digestOf(path: string): Promise<{ digest: string; bytes: number }> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    bytes += (chunk as Buffer).length;
-    hash.update(chunk as Buffer);
+/** The digest of an image of which everything counts: a file without a file system that is known. */
+export async function digestOf(path: string): Promise<{ digest: string; bytes: number }> {
+  const file = await open(path, "r");
+  try {
+    const { size: bytes } = await file.stat();
+    const digest = new ImageDigest(bytes);
+    for (let block = 0; block < blockCountOf(bytes); block++) {
+      const content = Buffer.alloc(blockLengthOf(bytes, block));
+      await file.read(content, 0, content.length, block * BLOCK_BYTES);
+      digest.add(leafOf(content));
+    }
+    return { digest: digest.finish(), bytes };
+  } finally {
+    await file.close();
   }
-  return { digest: `sha256:${hash.digest("hex")}`, bytes };
 }

@@ -67,7 +67,7 @@ class Budget {
       return await work();
     } finally {
       this.free += share;
-      for (let next; (next = this.waiting[0]) && next.bytes <= this.free; ) {
+      for (let next; (next = this.waiting[0]) && next.bytes <= this.free;) {
         this.waiting.shift();
         this.free -= next.bytes;
         next.go();

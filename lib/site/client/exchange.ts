@@ -29,7 +29,7 @@ export interface ExchangeOptions {
   /** A link on which no byte moves for so long is given up. */
   readonly stallMs: number;
   readonly maxAnswerBytes: number;
-  readonly queues: SendQueues;
+  readonly queues: Pick<SendQueues, "of">;
 }
 
 export interface Answer {
@@ -206,17 +206,17 @@ class Exchange {
       return;
     }
     const timer = setInterval(() => {
-      const hasArrived = this.look();
+      const isThere = this.look();
       const silentMs = performance.now() - this.movedAt;
-      if (hasArrived && silentMs >= timeoutMs) late();
-      else if (!hasArrived && silentMs >= stallMs) {
+      if (isThere && silentMs >= timeoutMs) late();
+      else if (!isThere && silentMs >= stallMs) {
         request.destroy(new TryFailed("stalled", `nothing moved for ${Math.round(silentMs)} ms`, true));
       }
     }, stallMs / LOOKS);
     this.timers.push(timer);
   }
 
-  /** Notes what moves where no event tells it. @returns has all of the request arrived, and nothing of its answer? */
+  /** Notes what moves where no event tells it. @returns is it the site that takes its time, and not the link? */
   private look(): boolean {
     if (this.isPaced || !this.connected || !this.socket) {
       // Connecting has a limit of its own, and whoever waits for a turn or a socket is waiting for this side.
@@ -224,10 +224,9 @@ class Exchange {
       return false;
     }
     const queue = this.options.queues.of(this.socket);
-    if (queue && (queue.isHeldBack || (this.queued !== undefined && queue.bytes !== this.queued)))
-      this.moved();
+    if (queue && this.queued !== undefined && queue.bytes !== this.queued) this.moved();
     this.queued = queue?.bytes;
-    return this.isSent && !this.hasAnswer && (queue?.bytes ?? 0) === 0;
+    return queue?.isHeldBack || (this.isSent && !this.hasAnswer && (queue?.bytes ?? 0) === 0);
   }
 
   private moved(): void {

@@ -125,7 +125,7 @@ export class Transport {
         failure = this.down(`it answers with status ${answer.status}`, started);
       } catch (error) {
         if (!(error instanceof TryFailed)) throw error;
-        if (error.kind === "stalled" || error.kind === "unreachable") this.dropIdle();
+        if (error.kind !== "away") this.dropIdle();
         failure = this.tell(call, error, started);
         // A try that timed out after the connection stood may be work in progress: more of it would make a slow agent slower.
         if (error.kind !== "away") throw failure;
@@ -158,7 +158,14 @@ export class Transport {
     const { bytes, json, pace, signal, answer = "json" } = call;
     const body = bytes ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
     return exchange({
-      ...{ method: call.method, url: new URL(call.path, this.url), agent: this.connections(), body, pace, signal },
+      ...{
+        method: call.method,
+        url: new URL(call.path, this.url),
+        agent: this.connections(),
+        body,
+        pace,
+        signal,
+      },
       headers: {
         accept: answer === "json" ? "application/json" : "application/octet-stream, application/json",
         ...(token ? { authorization: `Bearer ${token.token}` } : {}),

@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { load } from "js-yaml";
-import { encodeIndex, indexFile } from "../../../lib/image";
+import { encodeSegment, imageDigest, IndexReader, leafOfZeros } from "../../../lib/image/wire";
 import { checkPoolSpec, checkRecordSpec } from "../../../lib/site/agent/bodies";
+import { checkEstimate, checkTransferRequest } from "../../../lib/site/agent/image-bodies";
 import { AgentError } from "../../../lib/site/agent/problems";
 import { routesOf } from "../../../lib/site/agent/routes";
-import type { PoolSpec, RecordSpec } from "../../../lib/site/api";
+import type { PoolSpec, RecordSpec, TransferEstimate, TransferRequest } from "../../../lib/site/api";
 import { judge, resolve } from "../../support/json-schema";
 import {
   type MadeImage,
@@ -19,6 +20,26 @@ import {
   push,
   startSite,
 } from "../../support/site";
+
+const ESTIMATE: TransferEstimate = {
+  totalBytes: 1_000_000,
+  inUseBytes: 800_000,
+  presentBytes: 300_000,
+  sendBytes: 500_000,
+  etaMs: 40,
+  rateBps: 100_000_000,
+  rateIs: "assumed",
+};
+
+/** An image of nothing but zeros. */
+const ZEROS = {
+  bytes: 5_000,
+  digest: imageDigest(5_000, [leafOfZeros(5_000)]),
+  segment: {
+    ...{ firstBlock: 0, blockCount: 1, bases: [], literals: [], leaves: [undefined] },
+    ops: [{ kind: "zero", length: 5_000 }] as const,
+  },
+};
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -66,6 +87,15 @@ describe("openapi.yaml", () => {
         takes === "nothing" ? [] : [takes === "json" ? "application/json" : "application/octet-stream"];
       expect({ method, path, content }).toEqual({ method, path, content: wanted });
       expect({ path, open: told.security !== undefined }).toEqual({ path, open: open === true });
+    }
+  });
+
+  test("answers bytes exactly where the agent does", () => {
+    for (const { method, path, answers = "json" } of routes) {
+      const { responses } = operation(method, path) as { responses: Record<string, { content?: Json }> };
+      const content = Object.keys(responses["200"]?.content ?? {});
+      const isBytes = content.includes("application/octet-stream");
+      expect({ method, path, isBytes }).toEqual({ method, path, isBytes: answers === "bytes" });
     }
   });
 
@@ -120,6 +150,11 @@ describe("what an agent answers", () => {
     });
     if (wanted !== undefined) expect({ url, status: answer.status }).toEqual({ url, status: wanted });
     const schema = schemaOf(method, path.split("?")[0], answer.status);
+    if (answer.headers.get("content-type") === "application/octet-stream") {
+      const told = operation(method, path).responses as Record<string, { content: Json }>;
+      expect(Object.keys(told[answer.status]?.content ?? {})).toEqual(["application/octet-stream"]);
+      return new Uint8Array(await answer.arrayBuffer());
+    }
     const text = await answer.text();
     if (!schema) {
       expect(text).toBe("");
@@ -136,10 +171,25 @@ describe("what an agent answers", () => {
     await ask("GET", "/v1/health", {}, undefined, 200);
     await ask("GET", "/v1/images", {}, undefined, 200);
     await ask("GET", "/v1/images/{digest}", { digest }, undefined, 200);
-    const { index } = await indexFile(image.path, { cacheDirectory: join(dir, "cache") });
-    await ask("POST", "/v1/images/{digest}/offer", { digest }, encodeIndex(index), 200);
-    await ask("POST", "/v1/images/{digest}/estimate", { digest }, encodeIndex(index), 200);
-    await ask("POST", "/v1/images/{digest}/complete", { digest }, undefined, 200);
+    const index = await ask("GET", "/v1/images/{digest}/index", { digest }, undefined, 200);
+    expect((await IndexReader.of(index as Uint8Array)).digest).toBe(digest);
+    await ask("POST", "/v1/images/{digest}/estimate", { digest }, ESTIMATE, 200);
+    expect(await ask("POST", "/v1/images/{digest}/verify", { digest }, undefined, 200)).toMatchObject({
+      complete: true,
+    });
+    const [known, fresh] = ["a".repeat(64), "b".repeat(64)];
+    const opened = { sizeBytes: image.bytes, digest };
+    expect(await ask("PUT", "/v1/transfers/{id}", { id: known }, opened, 200)).toMatchObject({
+      complete: { digest },
+    });
+    const state = await ask("PUT", "/v1/transfers/{id}", { id: fresh }, { sizeBytes: ZEROS.bytes }, 200);
+    expect(state).toMatchObject({ images: [digest], arrived: "" });
+    const segment = await encodeSegment(ZEROS.segment, { quality: 1, window: 16 });
+    const sent = { id: fresh, segmentId: segment.id };
+    await ask("PUT", "/v1/transfers/{id}/segments/{segmentId}", sent, segment.bytes, 200);
+    const whole = { digest: ZEROS.digest };
+    await ask("POST", "/v1/transfers/{id}/complete", { id: fresh }, whole, 200);
+    await ask("DELETE", "/v1/images/{digest}", whole, undefined, 204);
     await ask("PUT", "/v1/pools/{name}", { name: "shop" }, spec, 202);
     await poolUntil(site, "shop", allUp(2));
     await ask("PUT", "/v1/pools/{name}/gate", { name: "shop" }, { generation: "g", admittedAt: 1 }, 200);
@@ -182,9 +232,23 @@ describe("what an agent answers", () => {
     expect(nothing).toMatchObject({ code: "not-found" });
     await ask("GET", "/v1/images/{digest}", { digest }, undefined, 404);
     await ask("GET", "/v1/images/{digest}", { digest: "md5:1" }, undefined, 400);
-    await ask("POST", "/v1/images/{digest}/offer", { digest }, new Uint8Array(100));
-    await ask("PUT", "/v1/images/{digest}/segments/{id}", { digest, id: "x" }, new Uint8Array(100));
-    await ask("POST", "/v1/images/{digest}/complete", { digest }, undefined);
+    await ask("GET", "/v1/images/{digest}/index", { digest }, undefined, 404);
+    await ask("POST", "/v1/images/{digest}/verify", { digest }, undefined, 404);
+    await ask("POST", "/v1/images/{digest}/estimate", { digest }, { ...ESTIMATE, sendBytes: -1 }, 400);
+    const id = "c".repeat(64);
+    const segmentId = "d".repeat(32);
+    await ask("PUT", "/v1/transfers/{id}", { id: "x" }, { sizeBytes: 1 }, 400);
+    await ask("PUT", "/v1/transfers/{id}", { id }, { sizeBytes: 0 }, 400);
+    const segments = "/v1/transfers/{id}/segments/{segmentId}";
+    const segment = await encodeSegment(ZEROS.segment, { quality: 1, window: 16 });
+    await ask("PUT", segments, { id, segmentId: segment.id }, segment.bytes, 404);
+    await ask("PUT", segments, { id, segmentId: "x" }, new Uint8Array(100), 400);
+    await ask("POST", "/v1/transfers/{id}/complete", { id }, { digest }, 404);
+    await ask("POST", "/v1/transfers/{id}/complete", { id }, {}, 400);
+    await ask("PUT", "/v1/transfers/{id}", { id }, { sizeBytes: 1_000_000 }, 200);
+    const refused = await ask("PUT", segments, { id, segmentId }, new Uint8Array(1_000), 422);
+    expect(refused).toMatchObject({ code: "image-corrupt" });
+    await ask("POST", "/v1/transfers/{id}/complete", { id }, { digest }, 409);
     await ask("PUT", "/v1/pools/{name}", { name: "shop" }, {}, 400);
     await ask("PUT", "/v1/pools/{name}", { name: "shop" }, await poolSpec(site, { ...image, digest }), 409);
     await ask("PUT", "/v1/records/{name}", { name: "-" }, {}, 400);
@@ -227,6 +291,8 @@ describe("what an agent takes", () => {
     ],
   };
 
+  const request: TransferRequest = { sizeBytes: 1_000_000, digest: pool.image };
+
   test("is what the file allows: a body that breaks its schema is refused as invalid", () => {
     const cases = [
       {
@@ -238,6 +304,16 @@ describe("what an agent takes", () => {
         name: "RecordSpec",
         good: record as unknown,
         check: (body: unknown) => checkRecordSpec(body, "test") as unknown,
+      },
+      {
+        name: "TransferEstimate",
+        good: ESTIMATE as unknown,
+        check: (body: unknown) => checkEstimate(body, "test") as unknown,
+      },
+      {
+        name: "TransferRequest",
+        good: request as unknown,
+        check: (body: unknown) => checkTransferRequest(body, "test") as unknown,
       },
     ];
     const odd = fc.oneof(

@@ -15,7 +15,6 @@ import {
   startSite,
 } from "../../../support/site";
 import { startLoad } from "../../../support/load";
-import { encodeIndex, indexFile } from "../../../../lib/image";
 import { probe } from "../../../../lib/steps/direct/probe";
 import { sleep } from "../../../../lib/wait";
 
@@ -285,8 +284,7 @@ test("an image that is not there, or only in part, is refused with what is missi
   const spec = await poolSpec(site, { path: "", digest: `sha256:${"0".repeat(64)}`, bytes: 0 });
   await expect(site.client.putPool("shop", spec)).rejects.toMatchObject({ code: "image-missing" });
   const big = await makeImage({ dir, version: "big", bytes: 300_000, seed: 7 });
-  const { index } = await indexFile(big.path, { cacheDirectory: join(dir, "cache") });
-  await site.client.offer(big.digest, encodeIndex(index));
+  await site.client.openTransfer("a".repeat(64), { sizeBytes: big.bytes, digest: big.digest });
   await expect(site.client.putPool("shop", { ...spec, image: big.digest })).rejects.toMatchObject({
     code: "image-incomplete",
     message: expect.stringMatching(/only .* of \d+ kB are at site "cloud"/),
