@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 import { CASES } from "./cases.mjs";
 import { corpus, corpusDirectory, corpusTable } from "./corpus.mjs";
 import { judge, mb, percent } from "./goals.mjs";
+import { atEnd } from "./support/endings.mjs";
 import { requireRoot, requireTools } from "./support/host.mjs";
 import { measure } from "./support/measure.mjs";
 import { prepareLinks } from "./support/wan.mjs";
@@ -34,7 +35,6 @@ const { values } = parseArgs({
 });
 
 const say = (line) => process.stderr.write(`${line}\n`);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
 
 try {
   process.exitCode = await bench();
@@ -52,7 +52,7 @@ async function bench() {
   const images = await corpus(directory, { say });
   const program = prepareLinks();
   const work = mkdtempSync(join(values.work, "spillway-bench-"));
-  process.once("exit", () => rmSync(work, { recursive: true, force: true }));
+  atEnd(() => rmSync(work, { recursive: true, force: true }));
   const context = {
     program,
     line: { rate: values.rate, delayMs: Number(values.delay) },
@@ -134,6 +134,7 @@ function table(rows) {
 function verdict(goals) {
   const lines = goals.map(({ text, met }) => `${met ? "met   " : "MISSED"}  ${text}`);
   const missed = goals.filter(({ met }) => !met).length;
+  if (goals.length === 0) return "No goal is about what was measured.";
   return [...lines, missed === 0 ? "Every goal that was measured is met." : `${missed} goals missed.`].join(
     "\n",
   );

@@ -56,8 +56,8 @@ export async function measure(bench, benchCase, tool) {
       note: [outcome.problem, session.note, verdict.note].filter(Boolean).join("; ") || undefined,
     };
   } finally {
-    await near.close();
-    await far.close();
+    near.close();
+    far.close();
     await link.close();
     rmSync(directory, { recursive: true, force: true });
   }
