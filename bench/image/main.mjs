@@ -9,17 +9,15 @@
  *   --work DIRECTORY          where the far side's copies go; 8 GB. Default: the directory for temporary files
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CASES } from "./cases.mjs";
-import { corpus, corpusDirectory, corpusTable } from "./corpus.mjs";
+import { corpusTable } from "./corpus.mjs";
 import { judge, mb, percent } from "./goals.mjs";
-import { atEnd } from "./support/endings.mjs";
-import { requireRoot, requireTools } from "./support/host.mjs";
+import { requireTools } from "./support/host.mjs";
 import { measure } from "./support/measure.mjs";
-import { prepareLinks } from "./support/wan.mjs";
+import { prepareStage } from "./support/stage.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -45,31 +43,20 @@ try {
 
 async function bench() {
   const runs = chosenRuns();
-  requireRoot("it makes network namespaces");
-  requireTools(["ip", "gcc", "nsenter", "setpriv", "cmp", "dumpe2fs", "e2image"]);
   requireTools([...new Set(runs.flatMap(({ tool }) => tool.requires))]);
-  const directory = corpusDirectory(values.corpus);
-  const images = await corpus(directory, { say });
-  const program = prepareLinks();
-  const work = mkdtempSync(join(values.work, "spillway-bench-"));
-  atEnd(() => rmSync(work, { recursive: true, force: true }));
-  const context = {
-    program,
-    line: { rate: values.rate, delayMs: Number(values.delay) },
-    corpus: images,
-    trimmed: () => trimmed(images.second),
-    directory: work,
-  };
+  const prepared = await prepareStage(values);
+  const stage = { ...prepared, trimmed: () => trimmed(prepared.corpus.second) };
   const rows = [];
   for (const { benchCase, tool } of runs) {
     say(`${benchCase.name}: ${tool.title} …`);
-    const row = await measure(context, benchCase, tool);
+    const row = await measure(stage, benchCase, tool);
     rows.push(row);
     say(`  ${mb(row.upBytes)} MB, ${row.wallS} s${row.verified ? "" : `, not verified ${row.note ?? ""}`}`);
   }
   const goals = judge(rows);
   if (values.json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
-  else process.stdout.write(`${corpusTable(images.images)}\n\n${table(rows)}\n\n${verdict(goals)}\n`);
+  else
+    process.stdout.write(`${corpusTable(prepared.corpus.images)}\n\n${table(rows)}\n\n${verdict(goals)}\n`);
   return goals.every(({ met }) => met) ? 0 : 1;
 }
 
