@@ -31,7 +31,12 @@ export async function mapOf(path: string, options: { readonly exact?: boolean } 
 }
 
 /** Overwrites everything that the map calls free with bytes that mean nothing, in a copy: what is left must be all that counts. */
-export async function copyWithoutFree(path: string, copy: string, map: ExtentMap, fill = 0xdb): Promise<number> {
+export async function copyWithoutFree(
+  path: string,
+  copy: string,
+  map: ExtentMap,
+  fill = 0xdb,
+): Promise<number> {
   await copyFile(path, copy);
   const free = Extents.whole(map.sizeBytes).subtract(map.inUse);
   const junk = Buffer.alloc(MIB, fill);
