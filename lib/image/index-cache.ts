@@ -71,7 +71,8 @@ export class IndexCache {
   }
 }
 
-function identityText(identity: FileIdentity): string {
+/** One line for each thing by which a file is known. */
+export function identityText(identity: FileIdentity): string {
   const { path, size, inode, device, mtimeNs, ctimeNs } = identity;
   return [path, size, inode, device, mtimeNs, ctimeNs].join("\n");
 }
