@@ -13,6 +13,8 @@ export interface TransferRequest {
   readonly digest?: string;
   /** Where indexes of image files are kept. @default the user's cache directory */
   readonly cacheDirectory?: string;
+  /** Bits per second that it may take of the link. @default - no limit */
+  readonly capBps?: number;
 }
 
 /**
@@ -41,7 +43,13 @@ export async function transferImage(
   request: TransferRequest,
   context: StepContext,
 ): Promise<PushResult> {
-  return pushImage({ ...pushOf(request), target: sites.get(request.site), context });
+  const { capBps } = request;
+  return pushImage({
+    ...pushOf(request),
+    target: sites.get(request.site),
+    context,
+    ...(capBps === undefined ? {} : { capBytesPerSecond: capBps / 8 }),
+  });
 }
 
 /** The image at a site; undefined unless it is complete there. @throws SpillwayError */
