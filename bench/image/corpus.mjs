@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atEnd } from "./support/endings.mjs";
 import { figuresOf } from "./support/figures.mjs";
 import { writeLog, writeNoise } from "./support/content.mjs";
 import { inPrivateMounts, requireRoot, requireTools } from "./support/host.mjs";
@@ -48,6 +49,8 @@ async function build(directory, say) {
   dropAbandonedDrafts(directory);
   const draft = `${directory}.draft-${process.pid}`;
   mkdirSync(draft, { recursive: true });
+  let isForReading = false;
+  atEnd(() => isForReading || rmSync(draft, { recursive: true, force: true }));
   try {
     say(`building the bench's disk images in ${directory}: 10 to 20 minutes and 8 GB, once`);
     writeNoise(join(draft, "random-1"), RANDOM_BYTES, 1);
@@ -75,6 +78,7 @@ async function build(directory, say) {
     rmSync(directory, { recursive: true, force: true });
     renameSync(draft, directory);
   } catch (problem) {
+    isForReading = true;
     if (existsSync(draft))
       problem.message += `\nWhat was made so far, and its logs, are in ${draft}; the next build removes them.`;
     throw problem;

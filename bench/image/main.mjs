@@ -9,16 +9,15 @@
  *   --work DIRECTORY          where the far side's copies go; 8 GB. Default: the directory for temporary files
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CASES } from "./cases.mjs";
-import { corpus, corpusDirectory, corpusTable } from "./corpus.mjs";
+import { corpusTable } from "./corpus.mjs";
 import { judge, mb, percent } from "./goals.mjs";
-import { requireRoot, requireTools } from "./support/host.mjs";
+import { requireTools } from "./support/host.mjs";
 import { measure } from "./support/measure.mjs";
-import { prepareLinks } from "./support/wan.mjs";
+import { prepareStage } from "./support/stage.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +33,6 @@ const { values } = parseArgs({
 });
 
 const say = (line) => process.stderr.write(`${line}\n`);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
 
 try {
   process.exitCode = await bench();
@@ -45,31 +43,20 @@ try {
 
 async function bench() {
   const runs = chosenRuns();
-  requireRoot("it makes network namespaces");
-  requireTools(["ip", "gcc", "nsenter", "setpriv", "cmp", "dumpe2fs", "e2image"]);
   requireTools([...new Set(runs.flatMap(({ tool }) => tool.requires))]);
-  const directory = corpusDirectory(values.corpus);
-  const images = await corpus(directory, { say });
-  const program = prepareLinks();
-  const work = mkdtempSync(join(values.work, "spillway-bench-"));
-  process.once("exit", () => rmSync(work, { recursive: true, force: true }));
-  const context = {
-    program,
-    line: { rate: values.rate, delayMs: Number(values.delay) },
-    corpus: images,
-    trimmed: () => trimmed(images.second),
-    directory: work,
-  };
+  const prepared = await prepareStage(values);
+  const stage = { ...prepared, trimmed: () => trimmed(prepared.corpus.second) };
   const rows = [];
   for (const { benchCase, tool } of runs) {
     say(`${benchCase.name}: ${tool.title} …`);
-    const row = await measure(context, benchCase, tool);
+    const row = await measure(stage, benchCase, tool);
     rows.push(row);
     say(`  ${mb(row.upBytes)} MB, ${row.wallS} s${row.verified ? "" : `, not verified ${row.note ?? ""}`}`);
   }
   const goals = judge(rows);
   if (values.json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
-  else process.stdout.write(`${corpusTable(images.images)}\n\n${table(rows)}\n\n${verdict(goals)}\n`);
+  else
+    process.stdout.write(`${corpusTable(prepared.corpus.images)}\n\n${table(rows)}\n\n${verdict(goals)}\n`);
   return goals.every(({ met }) => met) ? 0 : 1;
 }
 
@@ -134,6 +121,7 @@ function table(rows) {
 function verdict(goals) {
   const lines = goals.map(({ text, met }) => `${met ? "met   " : "MISSED"}  ${text}`);
   const missed = goals.filter(({ met }) => !met).length;
+  if (goals.length === 0) return "No goal is about what was measured.";
   return [...lines, missed === 0 ? "Every goal that was measured is met." : `${missed} goals missed.`].join(
     "\n",
   );

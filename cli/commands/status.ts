@@ -2,7 +2,14 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatBytes, formatDuration } from "../../lib/duration";
 import { AbortedError } from "../../lib/errors";
-import { leaseHolder, readStatus, stateDirectory, type HookStatus } from "../../lib/hook";
+import {
+  leaseHolder,
+  readStatus,
+  stateDirectory,
+  type HookStatus,
+  type PrePositionStatus,
+} from "../../lib/hook";
+import { formatCap } from "../../lib/image/bandwidth";
 import type { PoolTraffic, SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
@@ -138,9 +145,38 @@ function hookLines(name: string, status: HookNow): string[] {
     const what = progress ? `${progress.step} ${progress.subject}: ${progress.message}` : status.running.step;
     lines.push(`hook ${name}: running for ${formatDuration(Date.now() - status.running.since)}: ${what}`);
   }
+  if (status.prePosition) lines.push(...prePositionLines(name, status.prePosition));
   if (status.lastProblem)
     lines.push(
       `hook ${name}: ${status.failures === 1 ? "failed" : `${status.failures} failures in a row`}: ${status.lastProblem}`,
     );
+  return lines;
+}
+
+function prePositionLines(name: string, status: PrePositionStatus): string[] {
+  const { lastDone, lastProblem, nextAt, running, seed, why } = status;
+  const head = `hook ${name}: image`;
+  const next = nextAt === undefined ? "" : `, next in ${formatDuration(Math.max(0, nextAt - Date.now()))}`;
+  const parts = [
+    running?.capBps === undefined ? undefined : `at most ${formatCap(running.capBps)}`,
+    running?.message,
+    running?.fraction === undefined ? undefined : `${Math.floor(running.fraction * 100)} %`,
+    running?.etaMs === undefined ? undefined : `${formatDuration(running.etaMs)} to go`,
+  ].filter((part) => part !== undefined);
+  const lines = [
+    running
+      ? `${head}: brought nearer for ${formatDuration(Date.now() - running.since)}: ${parts.join(", ") || why}`
+      : `${head}: not brought nearer now: ${why}${next}`,
+  ];
+  if (lastDone) {
+    const earlier = lastDone.superseded.length;
+    const others =
+      earlier === 0 ? "" : `; ${earlier} earlier ${earlier === 1 ? "one is" : "ones are"} kept there too`;
+    lines.push(
+      `${head}: ${lastDone.digest.slice(0, 19)}… was at the cloud ${formatDuration(Date.now() - lastDone.doneAt)} ago, ${formatBytes(lastDone.sentBytes)} sent${others}`,
+    );
+  }
+  if (lastProblem) lines.push(`${head}: ${status.failures} failures in a row: ${lastProblem}`);
+  if (seed) lines.push(`${head}: ${seed.reason}`);
   return lines;
 }

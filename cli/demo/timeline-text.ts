@@ -1,4 +1,5 @@
-import { formatDuration } from "../../lib/duration";
+import { formatBytes, formatDuration } from "../../lib/duration";
+import { formatCap } from "../../lib/image/bandwidth";
 import type { HookEvent } from "../../lib/hook/events";
 import type { TerraformEvent } from "../../lib/hook/terraform-events";
 import type { SiteEvent } from "../../lib/site/api";
@@ -109,6 +110,24 @@ export function hookLine(event: HookEvent): TimelineLine | undefined {
       return { label: "failed", text: event.problem, tone: "bad" };
     case "problem":
       return { label: "hook", text: event.message, tone: "bad" };
+    case "pre-positioning": {
+      const capped = event.capBps === undefined ? "" : `, at most ${formatCap(event.capBps)}`;
+      return {
+        label: "image",
+        text: `brought nearer in the background${capped}: ${event.why}`,
+        tone: "soft",
+      };
+    }
+    case "pre-positioned":
+      return {
+        label: "image",
+        text: `${event.digest} is at the cloud: ${formatBytes(event.sentBytes)} sent in ${formatDuration(event.durationMs)}`,
+        tone: "good",
+      };
+    case "pre-position-stopped":
+      return { label: "image", text: `no longer brought nearer: ${event.why}`, tone: "soft" };
+    case "seed-advice":
+      return { label: "seed", text: event.reason, tone: event.keep ? "soft" : "bright" };
   }
 }
 

@@ -23,6 +23,8 @@ export interface AttemptOptions {
   readonly wanted: DesiredParameters;
   /** The latest look at the sites, when the plan has been made. */
   readonly observation: () => Observation | undefined;
+  /** What a plan's reader should know besides, one sentence. @default - nothing */
+  readonly advice?: () => string | undefined;
   readonly signal: AbortSignal;
   readonly emit: (event: EventFact) => void;
   /** Called at each step that a restart must know of, before it has an effect. */
@@ -97,14 +99,15 @@ export function withdraws(
 
 /** Tells of a plan, and of what is odd about it. */
 export function tellPlan(
-  { emit, manifest }: Pick<AttemptOptions, "emit" | "manifest">,
+  { emit, manifest, advice }: Pick<AttemptOptions, "emit" | "manifest" | "advice">,
   model: PlanModel,
 ): void {
+  const besides = advice?.();
   const warning = otherImageInCloud(model, manifest);
   emit({
     kind: "planned",
     summary: summarise(model),
-    markdown: renderMarkdown(model),
+    markdown: `${renderMarkdown(model)}${besides === undefined ? "" : `\n\n${besides}.\n`}`,
     ...(warning === undefined ? {} : { warning }),
   });
   if (warning !== undefined) emit({ kind: "problem", message: warning });

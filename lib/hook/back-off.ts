@@ -1,3 +1,5 @@
+import type { SpillwayError } from "../errors";
+
 /** Failures in a row, and when it is worth trying again. */
 export interface BackOff {
   readonly failures: number;
@@ -36,4 +38,9 @@ export function afterFailure(
 /** Has it failed so often that it is only tried now and then? */
 export function hasGivenUp(failures: number, options: BackOffOptions = {}): boolean {
   return failures >= (options.giveUpAfter ?? 6);
+}
+
+/** One line: what is wrong, and what to do. */
+export function withMend({ report }: SpillwayError): string {
+  return `${report.problem}. ${report.mend.replace(/\.$/, "")}`;
 }

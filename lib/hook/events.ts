@@ -46,6 +46,19 @@ export type HookEvent = { readonly at: number } & (
       readonly failures: number;
       readonly nextTryAt: number;
     }
+  /** A transfer in the background begins. */
+  | { readonly kind: "pre-positioning"; readonly why: string; readonly capBps?: number }
+  | {
+      readonly kind: "pre-positioned";
+      readonly digest: string;
+      readonly sizeBytes: number;
+      readonly sentBytes: number;
+      readonly durationMs: number;
+    }
+  /** What has crossed stays; it goes on from there. */
+  | { readonly kind: "pre-position-stopped"; readonly why: string }
+  /** Whether the seed is worth its keep: said when that changes. */
+  | { readonly kind: "seed-advice"; readonly keep: boolean; readonly reason: string }
   /** Something is wrong, and the hook goes on. */
   | { readonly kind: "problem"; readonly message: string }
   | { readonly kind: "stopped" }

@@ -1,6 +1,13 @@
 export { runHook } from "./run-hook";
 export type { Clock, HookOptions, TerraformSettings } from "./options";
-export type { BurstManifest, BurstPolicy, BurstSide, SiteEndpoint } from "./manifest";
+export type {
+  BurstManifest,
+  BurstPolicy,
+  BurstSide,
+  PrePosition,
+  SeedPrices,
+  SiteEndpoint,
+} from "./manifest";
 export {
   loadManifest,
   loadManifests,
@@ -19,3 +26,5 @@ export { readStatus, type HookStatus } from "./status";
 export { stateDirectory, type StateDirectory } from "./state-directory";
 export { propose, type Proposal, type ProposalOptions } from "./propose";
 export { ParametersFile } from "./flip";
+export { PrePositioner, type PrePositionStatus, type SeenByLoop } from "./pre-positioner";
+export { imageLink, type ImageLink } from "./image-link";

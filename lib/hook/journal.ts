@@ -41,7 +41,29 @@ export type JournalFact =
   | { readonly kind: "aborted"; readonly why: string }
   | { readonly kind: "failed"; readonly problem: string; readonly failures: number }
   | { readonly kind: "verified"; readonly inForce: boolean; readonly detail: string }
+  /** The image was brought nearer in the background. */
+  | ({ readonly kind: "pre-positioned" } & PrePositioned)
+  | { readonly kind: "pre-position-stopped"; readonly why: string }
+  | { readonly kind: "pre-position-failed"; readonly problem: string; readonly failures: number }
   | { readonly kind: "stopped" };
+
+/** What a background transfer did. */
+export interface PrePositioned {
+  readonly doneAt: number;
+  /** By which the image file is known again. */
+  readonly source: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** Bytes that crossed the link when the image was changed last, and the most that ever did. */
+  readonly sentBytes: number;
+  readonly mostSentBytes: number;
+  /** What it was allowed, bits per second; undefined: all. */
+  readonly capBps?: number;
+  /** What the link was known to carry before, bits per second. */
+  readonly linkBps: number;
+  /** Earlier images that were brought there in this way and are still there, as far as is known. */
+  readonly superseded: readonly string[];
+}
 
 /** What a journal says to one who starts again. */
 export interface Recovered {
@@ -52,6 +74,7 @@ export interface Recovered {
   readonly proposed?: DesiredParameters;
   /** An apply that was begun and whose end was not seen. */
   readonly applying?: ProcessHandle;
+  readonly prePositioned?: PrePositioned;
   readonly lastSeq: number;
 }
 
@@ -159,6 +182,8 @@ function fold(before: Recovered, entry: JournalEntry): Recovered {
     case "aborted":
     case "failed":
       return { ...before, applying: undefined };
+    case "pre-positioned":
+      return { ...before, prePositioned: entry };
     default:
       return before;
   }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { SpillwayError, messageOf, throwProblems, type ProblemReport } from "../errors";
-import { policyProblems } from "../policy";
+import { policyProblems, prePositionProblems } from "../policy";
 import { asObject, type JsonObject, type JsonValue } from "../review/json";
 import type { BurstManifest, SiteEndpoint } from "./manifest";
 
@@ -221,6 +221,17 @@ function asManifest(value: JsonValue, place: string, problems: ProblemReport[]):
     });
   }
   problems.push(...policyProblems(manifest.policy, place));
+  const { prePosition } = manifest;
+  if (prePosition !== undefined && !asObject(object.prePosition)) {
+    problems.push({
+      place,
+      problem: `\`prePosition\` must be an object, got ${JSON.stringify(prePosition)}`,
+      mend: MEND,
+      attribute: ["prePosition"],
+    });
+  } else if (prePosition) {
+    problems.push(...prePositionProblems(prePosition).map((problem) => ({ place, ...problem })));
+  }
   return manifest;
 }
 
@@ -277,5 +288,10 @@ function withAbsolutePaths(manifest: BurstManifest, project: string): BurstManif
       ...(site.caFile === undefined ? {} : { caFile: absolute(site.caFile) }),
     },
   ]);
-  return { ...manifest, sites: Object.fromEntries(sites) };
+  const { prePosition } = manifest;
+  return {
+    ...manifest,
+    sites: Object.fromEntries(sites),
+    ...(prePosition ? { prePosition: { ...prePosition, source: absolute(prePosition.source) } } : {}),
+  };
 }

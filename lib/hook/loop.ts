@@ -16,12 +16,13 @@ import {
   type Refusal,
 } from "../policy";
 import { attempt, type AttemptNote, type EventFact } from "./attempt";
-import { afterFailure, NO_FAILURE, type BackOff } from "./back-off";
+import { afterFailure, NO_FAILURE, withMend, type BackOff } from "./back-off";
 import type { ProviderProgress } from "./events";
 import type { ParametersFile } from "./flip";
 import type { Journal, JournalFact } from "./journal";
 import type { BurstPolicy } from "./manifest";
 import type { Clock, HookOptions } from "./options";
+import type { PrePositioner } from "./pre-positioner";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
 import { statusOf } from "./status-of";
@@ -42,6 +43,8 @@ export interface LoopParts {
   /** Fires when the hook is to end, or has lost its lease. */
   readonly signal: AbortSignal;
   readonly emit: (event: EventFact) => void;
+  /** Undefined: the image is not brought nearer between bursts. */
+  readonly prePositioner: PrePositioner | undefined;
 }
 
 /** An attempt that is going on while the loop goes on observing. */
@@ -108,7 +111,7 @@ export class Loop {
     } catch (error) {
       if (!(error instanceof AbortedError) || !signal.aborted) throw error;
     } finally {
-      await this.stopWork("the hook stops");
+      await Promise.all([this.stopWork("the hook stops"), this.parts.prePositioner?.stop("the hook stops")]);
       this.note({ kind: "remembered", state: this.state });
       this.note({ kind: "stopped" });
       this.parts.emit({ kind: "stopped" });
@@ -122,9 +125,10 @@ export class Loop {
   }
 
   private async turn(): Promise<void> {
-    const { clock, emit, options, policy, signal } = this.parts;
+    const { clock, emit, options, policy, prePositioner, signal } = this.parts;
     try {
-      this.observation = await options.observe(signal);
+      const seen = await options.observe(signal);
+      this.observation = prePositioner?.corrected(seen) ?? seen;
       emit({ kind: "observed", observation: this.observation });
       for (const site of [this.observation.onPrem, this.observation.cloud]) {
         const why = site.problem ?? "no answer";
@@ -133,6 +137,7 @@ export class Loop {
       if (!this.work) this.takeOverFile();
       const { state, decision } = decide(this.state, this.observation, policy, clock.now());
       this.accept(state, decision);
+      this.bringImageNearer();
       await this.act();
       this.say("turn", undefined);
     } catch (error) {
@@ -172,7 +177,14 @@ export class Loop {
       this.note({ kind: "remembered", state });
       this.rememberedAt = clock.now();
     }
-    journal.rotateIfLarge([{ kind: "adopted", parameters: this.file, state }], clock.now());
+    const kept = this.parts.prePositioner?.toRemember ?? [];
+    journal.rotateIfLarge([{ kind: "adopted", parameters: this.file, state }, ...kept], clock.now());
+  }
+
+  /** Before anything is done about a decision: what is in the background gives way to a burst at once. */
+  private bringImageNearer(): void {
+    const { observation, state, work } = this;
+    this.parts.prePositioner?.consider({ state, isApplying: work !== undefined, observation });
   }
 
   private async act(): Promise<void> {
@@ -226,6 +238,7 @@ export class Loop {
         scratch,
         wanted: work.wanted,
         observation: () => this.observation,
+        advice: () => this.parts.prePositioner?.advice,
         signal: work.stop.signal,
         emit,
         note: (note) => this.noteStep(work, note),
@@ -376,12 +389,8 @@ export class Loop {
         lastChange,
         observation,
         work,
+        prePosition: this.parts.prePositioner?.status(),
       }),
     );
   }
-}
-
-/** One line: what is wrong, and what to do. */
-function withMend({ report }: SpillwayError): string {
-  return `${report.problem}. ${report.mend.replace(/\.$/, "")}`;
 }

@@ -23,6 +23,40 @@ export interface BurstManifest {
     readonly record: string;
   };
   readonly policy: BurstPolicy;
+  /** Keeps the image nearly current at the cloud between bursts. @default - off */
+  readonly prePosition?: PrePosition;
+}
+
+/** How the hook brings the image to the cloud in the background, so that a burst sends only the last delta. */
+export interface PrePosition {
+  /** The image file. A relative path is taken from the directory of `cdktf.json`. */
+  readonly source: string;
+  /** When given, the file must have it. */
+  readonly digest?: string;
+  /** Between two transfers. */
+  readonly everyMs: number;
+  /** What it may take of the link: `10Mbit`, `2MB/s`. @default - a quarter of the rate measured last */
+  readonly cap?: string;
+  /** When it may run: `22:00-06:00`, `sat,sun 00:00-24:00 50Mbit`; a window without a rate has `cap`. @default - always */
+  readonly windows?: readonly string[];
+  /** Whose clocks the windows go by: an IANA name. @default - this machine's */
+  readonly timeZone?: string;
+  /** Prices, by which the hook says whether the seed is worth its keep. @default - it says nothing of it */
+  readonly seed?: SeedPrices;
+}
+
+/** What holding an image at the cloud costs, and what it saves, in any one currency. */
+export interface SeedPrices {
+  /** For a GB (10⁹ bytes) over a month. */
+  readonly storagePricePerGbMonth: number;
+  /** For a GB that crosses the link. @default 0 */
+  readonly transferPricePerGb?: number;
+  /** For a minute that the cloud is late. @default - not known: a seed without which it would be late is kept at any price */
+  readonly lateMinutePrice?: number;
+  /** @default 4 */
+  readonly burstsPerMonth?: number;
+  /** How long the transfer may take from the decision to burst. @default 600000 */
+  readonly leadTimeMs?: number;
 }
 
 export interface BurstSide {

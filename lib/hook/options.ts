@@ -1,5 +1,6 @@
 import type { BackOffOptions } from "./back-off";
 import type { HookEvent } from "./events";
+import type { ImageLink } from "./image-link";
 import type { HookDirectories } from "./load-manifest";
 import type { BurstManifest, BurstPolicy } from "./manifest";
 import type { Observer } from "./observe";
@@ -44,6 +45,8 @@ export interface HookOptions {
   /** @default 15000 */
   readonly leaseExpiryMs?: number;
   readonly backOff?: BackOffOptions;
+  /** How the image is brought nearer between bursts. @default - over clients for the manifest's sites */
+  readonly imageLink?: ImageLink;
   /** How long the weights may take to be in force after an apply. @default 10000 */
   readonly verifyTimeoutMs?: number;
 }

@@ -7,10 +7,12 @@ import type { EventFact } from "./attempt";
 import type { ProviderProgress } from "./events";
 import { findTerraform } from "./find-terraform";
 import { ParametersFile } from "./flip";
+import { imageLink } from "./image-link";
 import { Journal } from "./journal";
 import { acquireLease } from "./lease";
 import { Loop } from "./loop";
 import type { Clock, HookOptions, TerraformSettings } from "./options";
+import { PrePositioner } from "./pre-positioner";
 import { makeScratch, prepareStateDirectory, stateDirectory } from "./state-directory";
 import { tail } from "./tail";
 import { Terraform } from "./terraform";
@@ -55,6 +57,8 @@ export async function runHook(options: HookOptions): Promise<void> {
   });
   const signal = AbortSignal.any([options.signal, lease.lost]);
   const killAfterMs = settings.killAfterMs ?? DEFAULT_KILL_AFTER_MS;
+  const { prePosition } = options.manifest;
+  const link = prePosition && (options.imageLink ?? imageLink(options.manifest));
   let scratch: string | undefined;
   let journal: Journal | undefined;
   try {
@@ -68,6 +72,16 @@ export async function runHook(options: HookOptions): Promise<void> {
         message: `an apply that a killed hook left behind (process ${applying.pid}) was stopped`,
       });
     }
+    const log = journal;
+    const prePositioner =
+      prePosition && link
+        ? new PrePositioner({
+            ...{ settings: prePosition, link, clock, signal, emit },
+            recovered: log.recovered.prePositioned,
+            note: (fact) => log.append(fact, clock.now()),
+            ...(options.backOff ? { backOff: options.backOff } : {}),
+          })
+        : undefined;
     const progressFile = options.progressFile ?? join(scratch, "progress.jsonl");
     const loop = new Loop({
       options,
@@ -79,6 +93,7 @@ export async function runHook(options: HookOptions): Promise<void> {
       statusFile: state.status,
       signal,
       emit,
+      prePositioner,
       terraform: tool
         ? new Terraform({
             tool,
@@ -104,6 +119,7 @@ export async function runHook(options: HookOptions): Promise<void> {
       emit({ kind: "problem", message: `${messageOf(lease.lost.reason)}: this hook stops` });
     }
   } finally {
+    link?.close();
     journal?.close();
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
     lease.release();

@@ -3,6 +3,7 @@ import type { BackOff } from "./back-off";
 import type { ProviderProgress } from "./events";
 import type { BurstPolicy } from "./manifest";
 import { nextInWords } from "./next";
+import type { PrePositionStatus } from "./pre-positioner";
 import type { HookStatus } from "./status";
 
 /** What the loop holds at the end of a turn. */
@@ -19,6 +20,7 @@ export interface LoopView {
   /** The attempt that is going on. */
   readonly work:
     { readonly startedAt: number; readonly step: string; readonly progress?: ProviderProgress } | undefined;
+  readonly prePosition?: PrePositionStatus;
 }
 
 /** The loop as `spillway status` shows it. */
@@ -48,5 +50,6 @@ export function statusOf(view: LoopView): HookStatus {
         }),
     failures: backOff.failures,
     ...(lastProblem === undefined ? {} : { lastProblem, nextTryAt }),
+    ...(view.prePosition === undefined ? {} : { prePosition: view.prePosition }),
   };
 }

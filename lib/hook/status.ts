@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { SpillwayError, messageOf } from "../errors";
 import type { Decision, Observation, Phase } from "../policy";
 import type { ProviderProgress } from "./events";
+import type { PrePositionStatus } from "./pre-positioner";
 
 /** What `spillway status` shows of a hook. JSON, rewritten at every turn of the loop. Times are milliseconds since 1970. */
 export interface HookStatus {
@@ -28,6 +29,8 @@ export interface HookStatus {
   readonly failures: number;
   readonly lastProblem?: string;
   readonly nextTryAt?: number;
+  /** How the image is kept near between bursts; undefined: it is not. */
+  readonly prePosition?: PrePositionStatus;
 }
 
 /** Replaces the status whole: a reader sees the old or the new. */

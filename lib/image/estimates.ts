@@ -1,7 +1,5 @@
 import { rename, rm, writeFile, readFile } from "node:fs/promises";
 import type { TransferEstimate } from "../site/api";
-import type { LinkRate } from "./contract";
-import type { LinkMeasurement } from "./link-meter";
 
 /** A plan that was saved may be applied so long after it was made. */
 const PIN_MS = 24 * 60 * 60_000;
@@ -14,25 +12,6 @@ interface Pin {
   readonly madeAt: number;
   readonly askedAt: number;
   readonly estimate: TransferEstimate;
-}
-
-/** What sending so much would take at that rate. */
-export function estimateOf(
-  totalBytes: number,
-  sendBytes: number,
-  rate: LinkRate,
-  measured: LinkMeasurement | undefined,
-): TransferEstimate {
-  const packedBytes = sendBytes * Math.min(1, measured?.packedShare ?? 1);
-  return {
-    totalBytes,
-    inUseBytes: totalBytes,
-    presentBytes: totalBytes - sendBytes,
-    sendBytes,
-    etaMs: Math.ceil((packedBytes * 8_000) / rate.rateBps),
-    rateBps: rate.rateBps,
-    rateIs: rate.rateIs,
-  };
 }
 
 /**

@@ -19,4 +19,5 @@ export {
   type PrePositionDue,
   type PrePositionQuestion,
 } from "./pre-position";
+export { prePositionBandwidth, prePositionProblems } from "./pre-position-settings";
 export { count, percent } from "./words";

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { atEnd } from "./endings.mjs";
 
 /** Debian's packages of the programs that are no part of every installation. */
 const PACKAGES = {
@@ -79,13 +80,12 @@ export async function inPrivateMounts(script, { directory, log }) {
         stdio: ["ignore", out, out],
       },
     );
-    const stop = () => child.kill("SIGKILL");
-    process.once("exit", stop);
+    const stop = atEnd(() => child.kill("SIGKILL"));
     const code = await new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", (status, signal) => resolve(status ?? signal));
     });
-    process.off("exit", stop);
+    stop();
     if (code !== 0) {
       const end = readFileSync(log, "utf8").trimEnd().split("\n").slice(-15).join("\n  ");
       throw new Error(`A step of the build ended with ${code}. Its last lines:\n  ${end}`);

@@ -1,28 +1,23 @@
 import { spawnSync } from "node:child_process";
-import { createReadStream, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { openSide } from "./side.mjs";
-import { busyShare, openLink, watchLink } from "./wan.mjs";
+import { createReadStream } from "node:fs";
+import { onStage } from "./stage.mjs";
+import { busyShare, watchLink } from "./wan.mjs";
 
 /** Longer than that nothing is waited for: the row says "not done". */
 const DEADLINE_S = 420;
 
 /**
  * One tool in one case, over a link of its own.
- * @param {{program: string, line: object, corpus: object, trimmed: () => Promise<string>, directory: string, name: string}} bench
+ * @param {object} stage what prepareStage gave, and `trimmed()`: the path of the second image without its free blocks
  * @returns {Promise<object>} a row
  */
-export async function measure(bench, benchCase, tool) {
-  const directory = join(bench.directory, `${benchCase.name}-${tool.name}`);
-  mkdirSync(directory, { mode: 0o700 });
-  const link = await openLink(bench.program, { ...bench.line, lossPercent: benchCase.lossPercent });
-  const near = openSide(link.near);
-  const far = openSide(link.far);
-  try {
-    const source = bench.corpus.second;
-    const held = benchCase.held && bench.corpus[benchCase.held];
+export async function measure(stage, benchCase, tool) {
+  const name = `${benchCase.name}-${tool.name}`;
+  return onStage(stage, name, benchCase.lossPercent, async ({ link, near, far, directory }) => {
+    const source = stage.corpus.second;
+    const held = benchCase.held && stage.corpus[benchCase.held];
     const { exact } = benchCase;
-    const session = await tool.prepare({ near, far, directory, source, held, exact, trimmed: bench.trimmed });
+    const session = await tool.prepare({ near, far, directory, source, held, exact, trimmed: stage.trimmed });
     await warm(source);
     spawnSync("sync", ["-f", directory]);
     near.begin();
@@ -55,12 +50,7 @@ export async function measure(bench, benchCase, tool) {
       emulatorLateMs: round(Math.max(AtoB.maxLatenessUs, BtoA.maxLatenessUs) / 1_000, 1),
       note: [outcome.problem, session.note, verdict.note].filter(Boolean).join("; ") || undefined,
     };
-  } finally {
-    await near.close();
-    await far.close();
-    await link.close();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function withDeadline(work, seconds) {

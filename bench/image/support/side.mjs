@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync } from "node:fs";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { atEnd } from "./endings.mjs";
 
 const SAMPLE_MS = 100;
 const TICKS_PER_SECOND = 100;
@@ -11,10 +12,10 @@ const TICKS_PER_SECOND = 100;
  */
 export function openSide(namespace) {
   const group = openGroup(namespace);
-  const roots = new Set();
   const meter = { peakBytes: 0, cpuTicks: new Map() };
 
-  const pids = () => (group === undefined ? treeOf(roots) : group.pids());
+  const clearAll = atEnd(() => clear(namespace, group));
+  const pids = () => (group === undefined ? pidsIn(namespace) : group.pids());
   const sample = () => {
     let bytes = 0;
     for (const pid of pids()) {
@@ -39,7 +40,6 @@ export function openSide(namespace) {
       cwd,
       env: { ...process.env, ...env },
     });
-    roots.add(child.pid);
     return follow(child, command);
   };
 
@@ -63,10 +63,9 @@ export function openSide(namespace) {
       sample();
       return { cpuS: cpuSeconds() - cpuBefore, rssMb: meter.peakBytes / 1e6 };
     },
-    async close() {
+    close() {
       clearInterval(timer);
-      for (const pid of pids()) kill(pid);
-      await group?.close();
+      clearAll();
     },
   };
 }
@@ -120,25 +119,10 @@ function openGroup(name) {
   } catch {
     return undefined;
   }
-  const drop = () => {
-    try {
-      rmdirSync(path);
-    } catch {
-      // Something of it still runs; the bench said so when it could not end it.
-    }
-  };
-  process.once("exit", drop);
-  const pids = () => readFileSync(`${path}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
   return {
     path,
-    pids,
+    pids: () => readFileSync(`${path}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number),
     cpuSeconds: () => Number(/usage_usec (\d+)/.exec(readFileSync(`${path}/cpu.stat`, "utf8"))[1]) / 1e6,
-    async close() {
-      for (let tries = 0; tries < 50 && pids().length > 0; tries++)
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      drop();
-      process.off("exit", drop);
-    },
   };
 }
 
@@ -168,20 +152,31 @@ function statOf(pid) {
   }
 }
 
-function treeOf(roots) {
-  const children = new Map();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const parent = Number(statOf(Number(name))?.[1]);
-    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
-  const tree = [];
-  const visit = (pid) => {
-    tree.push(pid);
-    for (const child of children.get(pid) ?? []) visit(child);
+/** Whatever runs in a network namespace, also what has let go of the program that started it. */
+function pidsIn(namespace) {
+  const { dev, ino } = statSync(`/run/netns/${namespace}`);
+  const isIn = (pid) => {
+    try {
+      const found = statSync(`/proc/${pid}/ns/net`);
+      return found.ino === ino && found.dev === dev;
+    } catch {
+      return false;
+    }
   };
-  for (const root of roots) if (existsSync(`/proc/${root}`)) visit(root);
-  return tree;
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && isIn(name))
+    .map(Number);
+}
+
+/** Ends whatever runs in a namespace, and what counted it. */
+function clear(namespace, group) {
+  for (let tries = 0; tries < 40; tries++) {
+    const left = pidsIn(namespace);
+    if (left.length === 0) break;
+    for (const pid of left) kill(pid);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  }
+  if (group !== undefined) rmdirSync(group.path);
 }
 
 function kill(pid) {

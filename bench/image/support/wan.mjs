@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { atEnd } from "./endings.mjs";
 
 const ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 const AVAILABLE = "/proc/sys/net/ipv4/tcp_available_congestion_control";
@@ -24,7 +25,7 @@ export const FAR_ADDRESS = "10.99.0.2";
 /** The emulator, compiled; it and everything that the host was changed by is gone when the bench ends, however it does. */
 export function prepareLinks() {
   const folder = mkdtempSync(join(tmpdir(), "spillway-bench-wan-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   dropAbandonedNamespaces();
   allowCongestionControl();
   const program = join(folder, "wanlink");
@@ -43,8 +44,7 @@ let opened = 0;
 export async function openLink(program, { rate, delayMs, lossPercent }) {
   const names = ["a", "b"].map((side) => `${PREFIX}-${process.pid}-${++opened}${side}`);
   const [near, far] = names;
-  const dropNamespaces = () => names.forEach((name) => ip("netns", "del", name));
-  process.once("exit", dropNamespaces);
+  const dropNamespaces = atEnd(() => names.forEach((name) => ip("netns", "del", name)));
   for (const name of names) must(ip("netns", "add", name));
   for (const name of names) setCongestionControl(name);
   const options = ["-A", near, "-B", far, "-r", rate, "-d", `${delayMs}`, "-l", `${lossPercent}`];
@@ -79,7 +79,6 @@ export async function openLink(program, { rate, delayMs, lossPercent }) {
       child.kill("SIGTERM");
       await ended;
       dropNamespaces();
-      process.off("exit", dropNamespaces);
     },
   };
 }
@@ -133,7 +132,7 @@ function allowCongestionControl() {
     );
   }
   writeFileSync(ALLOWED, `${before} ${CONGESTION_CONTROL}`);
-  process.once("exit", () => writeFileSync(ALLOWED, before));
+  atEnd(() => writeFileSync(ALLOWED, before));
 }
 
 /** A bench that was killed outright could not take its namespaces with it. */

@@ -15,9 +15,9 @@ const SITE = "cloud";
 const program = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 /** The command that pushes `source`, of a near side that keeps its indexes in `cache`. */
-function pushCommand({ source, endpoint, tokenFile, caFile, cache }) {
+function pushCommand({ source, endpoint, tokenFile, caFile, cache, exact }) {
   const script = program("bench/image/support/push.mjs");
-  return [script, JSON.stringify({ source, endpoint, tokenFile, caFile, cache })];
+  return [script, JSON.stringify({ source, endpoint, tokenFile, caFile, cache, exact })];
 }
 
 function agentCommand({ stateDir, tokenFile, certificate, key }) {
@@ -54,12 +54,10 @@ export function openSite({ far, directory }) {
     },
     stop: (signal) => agent.stop(signal),
     /** Starts a push from a side; `done` of what it returns is its end. */
-    push: (side, source) =>
-      side.start(
-        process.execPath,
-        pushCommand({ source, endpoint, tokenFile, caFile: certificate, cache }),
-        {},
-      ),
+    push(side, source, { exact = false } = {}) {
+      const command = pushCommand({ source, endpoint, tokenFile, caFile: certificate, cache, exact });
+      return side.start(process.execPath, command);
+    },
     /** Paths of the images that are whole at the site. */
     images() {
       const store = join(stateDir, "images");
@@ -81,14 +79,14 @@ export const spillway = {
     const site = openSite({ far, directory });
     await site.start();
     if (held !== undefined) {
-      await site.push(far, held).done;
+      await site.push(far, held, { exact }).done;
       await site.stop();
       site.forgetLink();
       await site.start();
     }
     const before = new Set(site.images());
     return {
-      push: () => site.push(near, source).done,
+      push: () => site.push(near, source, { exact }).done,
       async verify() {
         const arrived = site.images().filter((path) => !before.has(path));
         return { verified: arrived.length === 1 && (await arrivedRight(source, arrived[0], exact)) };

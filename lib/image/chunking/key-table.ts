@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 
 const WORDS = 3;
 /** Above this, probes become long; below, memory is wasted. Tags of neighbours share cache lines, so it may be high. */
-const LOAD = 0.875;
+const LOAD = 0.91;
 /** Entries of a shard at most: what moves at once when a shard grows, a millisecond's work. */
 const SHARD_ENTRIES = 32 * 1024;
 const FIRST_ENTRIES = 64;

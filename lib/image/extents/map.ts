@@ -1,6 +1,7 @@
-import { AbortedError } from "../../errors";
 import type { ImageSource } from "../source/source";
-import { Extents } from "./extents";
+import { ExtentsBuilder, type Extents } from "./extents";
+import { readLayout, type Part } from "./layout";
+import { Region } from "./region";
 
 /** What one part of a disk was found to be, and what follows from that. */
 export interface PartReport {
@@ -41,16 +42,57 @@ export interface MapOptions {
 export async function mapExtents(source: ImageSource, options: MapOptions = {}): Promise<ExtentMap> {
   const { sizeBytes } = source;
   const allocated = await source.allocated();
-  if (options.signal?.aborted)
-    throw new AbortedError(`stopped while looking at what ${source.path} has in use`);
-  const why = options.exact
-    ? "a copy bit by bit was asked for"
-    : "it begins with no partition table and no file system that is known";
-  return {
-    sizeBytes,
-    inUse: allocated,
-    parts: [
-      { offset: 0, length: sizeBytes, kind: "unknown", treated: "exact", why, inUseBytes: allocated.bytes },
-    ],
+  const disk = new Region(source, 0, sizeBytes, options.signal);
+  const parts = options.exact ? [bitByBit(sizeBytes)] : await readLayout(disk);
+  const inUse = usageOf(parts, sizeBytes).intersect(allocated);
+  return { sizeBytes, inUse, parts: reportOf(parts, sizeBytes, inUse) };
+}
+
+function bitByBit(length: number): Part {
+  return { offset: 0, length, finding: { kind: "disk", why: "is to be copied bit by bit" } };
+}
+
+/** What the parts have in use, and all that lies between them. */
+function usageOf(parts: readonly Part[], sizeBytes: number): Extents {
+  const builder = new ExtentsBuilder(sizeBytes);
+  let end = 0;
+  for (const { offset, length, finding } of parts) {
+    builder.add(end, offset);
+    if ("inUse" in finding) {
+      for (let i = 0; i < finding.inUse.count; i++) {
+        builder.add(
+          offset + finding.inUse.start(i),
+          Math.min(offset + finding.inUse.end(i), offset + length),
+        );
+      }
+    } else {
+      builder.add(offset, offset + length);
+    }
+    end = Math.max(end, offset + length);
+  }
+  builder.add(end, sizeBytes);
+  return builder.finish();
+}
+
+function reportOf(parts: readonly Part[], sizeBytes: number, inUse: Extents): PartReport[] {
+  const reports: PartReport[] = [];
+  const report = (offset: number, length: number, kind: string, why: string | undefined) => {
+    const inUseBytes = inUse.bytesWithin(offset, offset + length);
+    reports.push(
+      why === undefined
+        ? { offset, length, kind, treated: "in-use", inUseBytes }
+        : { offset, length, kind, treated: "exact", why, inUseBytes },
+    );
   };
+  let end = 0;
+  const gap = (until: number) => {
+    if (until > end) report(end, until - end, "gap", "it belongs to no partition");
+  };
+  for (const { offset, length, finding } of parts) {
+    gap(offset);
+    report(offset, length, finding.kind, "why" in finding ? `it ${finding.why}` : undefined);
+    end = Math.max(end, offset + length);
+  }
+  gap(sizeBytes);
+  return reports;
 }

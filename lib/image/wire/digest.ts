@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { digestOf, sha256 } from "../digest";
 
 /** A block: the unit in which an image is verified. It lies at a multiple of its length; the last one of an image may be shorter. */
@@ -15,6 +16,16 @@ export const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 /** SHA-256 of a block's bytes. */
 export function leafOf(bytes: Uint8Array): Buffer {
   return sha256(bytes);
+}
+
+/** SHA-256 of bytes of any length, a block at a time, so that nothing else has to wait for long. */
+export async function sha256InSlices(bytes: Uint8Array): Promise<Buffer> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+    if (at > 0) await setImmediate();
+    hash.update(bytes.subarray(at, at + BLOCK_BYTES));
+  }
+  return hash.digest();
 }
 
 /** The leaf of a whole block of zeros. */
@@ -43,15 +54,36 @@ export function blockLengthOf(sizeBytes: number, block: number): number {
 }
 
 /**
- * The digest of an image: SHA-256 over a fixed text, the size (8 bytes, little-endian), the block's length (4) and the leaves of all
- * blocks in order. It is a Merkle root of two levels, so that each block can be verified for itself.
+ * Computes the digest of an image: SHA-256 over a fixed text, the size (8 bytes, little-endian), the block's length (4) and the leaves
+ * of all blocks in order. It is a Merkle root of two levels, so that each block can be verified for itself.
+ */
+export class ImageDigest {
+  private readonly hash = createHash("sha256").update(DOMAIN);
+
+  constructor(sizeBytes: number) {
+    const head = Buffer.alloc(12);
+    head.writeBigUInt64LE(BigInt(sizeBytes), 0);
+    head.writeUInt32LE(BLOCK_BYTES, 8);
+    this.hash.update(head);
+  }
+
+  /** The next leaf, or several together in one buffer. */
+  add(leaves: Uint8Array): void {
+    this.hash.update(leaves);
+  }
+
+  /** Once, when all were added. */
+  finish(): string {
+    return digestOf(this.hash.digest());
+  }
+}
+
+/**
+ * The digest of an image, see {@link ImageDigest}.
  * @param leaves of all blocks, one by one or several together in one buffer
  */
 export function imageDigest(sizeBytes: number, leaves: Iterable<Uint8Array>): string {
-  const head = Buffer.alloc(12);
-  head.writeBigUInt64LE(BigInt(sizeBytes), 0);
-  head.writeUInt32LE(BLOCK_BYTES, 8);
-  const hash = createHash("sha256").update(DOMAIN).update(head);
-  for (const leaf of leaves) hash.update(leaf);
-  return digestOf(hash.digest());
+  const digest = new ImageDigest(sizeBytes);
+  for (const leaf of leaves) digest.add(leaf);
+  return digest.finish();
 }

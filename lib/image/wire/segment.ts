@@ -1,6 +1,6 @@
 import { digestOf, hexOf, sha256 } from "../digest";
 import { FormatError } from "../errors";
-import { BLOCK_BYTES, LEAF_BYTES } from "./digest";
+import { BLOCK_BYTES, LEAF_BYTES, sha256InSlices } from "./digest";
 import { decodeOps, encodeOps, type Op } from "./ops";
 import { looksPackable, pack, unpack, type Packing } from "./packing";
 import { Spaces } from "./spaces";
@@ -142,7 +142,7 @@ export async function encodeSegment(
     at += LEAF_BYTES;
   });
   const { end } = literalsPart;
-  const hash = sha256(space.subarray(0, end));
+  const hash = await sha256InSlices(space.subarray(0, end));
   hash.copy(space, end);
   let isReleased = false;
   return {
@@ -195,6 +195,17 @@ async function packInto(
  * @throws FormatError
  */
 export function decodeSegment(bytes: Uint8Array): SegmentHead {
+  const buffer = requireSegment(bytes);
+  return readHead(buffer, sha256(buffer.subarray(0, buffer.length - TRAILER_BYTES)));
+}
+
+/** As {@link decodeSegment}, without holding up everything else while a large one is hashed. */
+export async function decodeSegmentInSlices(bytes: Uint8Array): Promise<SegmentHead> {
+  const buffer = requireSegment(bytes);
+  return readHead(buffer, await sha256InSlices(buffer.subarray(0, buffer.length - TRAILER_BYTES)));
+}
+
+function requireSegment(bytes: Uint8Array): Buffer {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (buffer.length > MAX_SEGMENT_BYTES)
     throw broken(`it has ${buffer.length} bytes, more than ${MAX_SEGMENT_BYTES}`);
@@ -202,8 +213,11 @@ export function decodeSegment(bytes: Uint8Array): SegmentHead {
     throw broken(`it has ${buffer.length} bytes: it was cut short`);
   if (buffer.toString("latin1", 0, 4) !== MAGIC) throw broken(`it does not begin with ${MAGIC}`);
   if (buffer[4] !== VERSION) throw broken(`it is of version ${buffer[4]}, and only ${VERSION} is known`);
+  return buffer;
+}
+
+function readHead(buffer: Buffer, hash: Buffer): SegmentHead {
   const end = buffer.length - TRAILER_BYTES;
-  const hash = sha256(buffer.subarray(0, end));
   if (!hash.equals(buffer.subarray(end))) {
     throw broken("its checksum does not match: it was cut short or changed on the way");
   }

@@ -16,6 +16,8 @@ export interface TransferState {
   readonly arrived: string;
   /** Measured last on this link, bits per second; undefined when it never was. */
   readonly rateBps?: number;
+  /** Bytes on the link for one byte of an image, as measured last. */
+  readonly packedShare?: number;
 }
 
 /** What a transfer is about. */

@@ -38,8 +38,9 @@ export class Images {
   }
 
   /** Reads the whole of an image again. @throws ImageStoreError `image-corrupt` */
-  verify(digest: string): Promise<ImageStatus> {
-    return this.store.verify(digest);
+  async verify(digest: string, signal: AbortSignal): Promise<ImageStatus> {
+    await this.status(digest);
+    return this.store.verify(digest, { signal });
   }
 
   remove(digest: string): Promise<void> {

@@ -97,7 +97,7 @@ function imageRoutes({ images }: SiteRooms): readonly Route[] {
       method: "POST",
       path: "/v1/images/{digest}/verify",
       takes: "nothing",
-      handle: async (request) => ok(await images.verify(digest(request))),
+      handle: async (request) => ok(await images.verify(digest(request), request.signal)),
     },
     {
       method: "PUT",
@@ -114,7 +114,8 @@ function imageRoutes({ images }: SiteRooms): readonly Route[] {
       takes: { maxBytes: MAX_SEGMENT_BYTES },
       handle: async (request) => {
         const segment = checkSegmentId(request.path.segmentId);
-        return ok(await images.store.putSegment(transfer(request), segment, request.bytes));
+        const { bytes, signal } = request;
+        return ok(await images.store.putSegment(transfer(request), segment, bytes, { signal }));
       },
     },
     {

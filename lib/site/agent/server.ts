@@ -101,7 +101,8 @@ export class AgentServer {
       if ("file" in answer && answer.file !== undefined) file = await open(answer.file, "r");
     } catch (error) {
       answer = problemOf(error, place);
-      if (answer.status >= 500) this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
+      // Nobody is left to be told, and nothing to be mended: the sender went away.
+      if (answer.status >= 500 && !response.destroyed) this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
     }
     if (!file) return send(request, response, answer);
     // A receiver that goes away in between is no news.

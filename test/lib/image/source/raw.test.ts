@@ -46,7 +46,7 @@ describe("a raw image", () => {
           inUseBytes: 8192,
         }),
       ]);
-      expect(map.parts[0]!.why).toMatch(/no partition table and no file system/);
+      expect(map.parts[0]!.why).toMatch(/begins with no partition table and no file system/);
     } finally {
       await source.close();
     }

@@ -1,4 +1,4 @@
-/** A push in a process of its own, to be killed: push-process.cjs ENDPOINT SOURCE CACHE [CAP]. Prints its result as JSON. */
+/** A push in a process of its own, to be killed: push-process.cjs ENDPOINT SOURCE CACHE [CAP_BPS]. Prints its result as JSON. */
 const path = require("node:path");
 const dist = path.join(__dirname, "..", "..", "..", "..", "dist");
 const { peakBytes } = require("./peak.cjs");
@@ -11,7 +11,7 @@ pushImage({
   source,
   target: client,
   cacheDirectory,
-  capBytesPerSecond: cap ? Number(cap) : undefined,
+  bandwidth: cap ? [{ capBps: Number(cap) }] : undefined,
   context: { signal: new AbortController().signal, progress: () => undefined },
 }).then(
   (result) => {

@@ -1,6 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ImageStoreError, type ImageStore } from "../../../../lib/image";
+import type { ImageStore } from "../../../../lib/image/far";
+import { Images } from "../../../../lib/site/agent/images";
+import { Router } from "../../../../lib/site/agent/router";
+import { routesOf, type SiteRooms } from "../../../../lib/site/agent/routes";
+import { AgentServer } from "../../../../lib/site/agent/server";
+import { TokenCheck } from "../../../../lib/site/agent/token";
 import { SiteClient } from "../../../../lib/site/client";
 
 /** What becomes of a request on its way: it arrives, changed perhaps, or its connection breaks. */
@@ -9,30 +14,42 @@ export type Fate = (
   body: Buffer,
 ) => Promise<Buffer | "reset" | "reset after"> | Buffer | "reset" | "reset after";
 
-/** The image part of an agent's API over HTTP, on a link with a will of its own. */
+const TOKEN = "only-a-test-of-images";
+
+/** The image part of an agent, real but for its pools, behind a link with a will of its own. */
 export class SiteServer {
-  private server: Server | undefined;
+  private agent: AgentServer | undefined;
+  private link: Server | undefined;
   private port = 0;
-  /** Requests by method and last part of the path that named a verb. */
+  /** What was asked for: `open`, `segment`, `complete`, or the last part of the path. */
   readonly seen: string[] = [];
   fate: Fate = (_request, body) => body;
 
   constructor(public store: ImageStore) {}
 
   async start(): Promise<void> {
-    this.server = createServer((request, response) => void this.handle(request, response));
-    await new Promise<void>((resolve) => this.server?.listen(this.port, "127.0.0.1", resolve));
-    this.port = (this.server.address() as AddressInfo).port;
+    const nothing = { add: () => undefined, usedBy: () => [], forget: async () => undefined };
+    const images = new Images(this.store, ...([nothing, nothing, nothing] as unknown as Others));
+    this.agent = await AgentServer.listen({
+      listen: { host: "127.0.0.1", port: 0 },
+      token: new TokenCheck(TOKEN),
+      router: new Router(routesOf({ images } as SiteRooms)),
+      log: () => undefined,
+    });
+    this.link = createServer((request, response) => void this.carry(request, response));
+    await new Promise<void>((resolve) => this.link?.listen(this.port, "127.0.0.1", resolve));
+    this.port = (this.link.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {
-    const stopped = new Promise((resolve) => this.server?.close(resolve));
-    this.server?.closeAllConnections();
+    const stopped = new Promise((resolve) => this.link?.close(resolve));
+    this.link?.closeAllConnections();
     await stopped;
+    await this.agent?.close();
   }
 
   client(): SiteClient {
-    process.env.SPILLWAY_IMAGE_TEST_TOKEN = "only-a-test";
+    process.env.SPILLWAY_IMAGE_TEST_TOKEN = TOKEN;
     return new SiteClient("cloud", { endpoint: this.endpoint, tokenEnv: "SPILLWAY_IMAGE_TEST_TOKEN" });
   }
 
@@ -40,34 +57,39 @@ export class SiteServer {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [, , , digest = "", verb = "status", id = ""] = decodeURIComponent(request.url ?? "").split("/");
+  private async carry(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parts: Buffer[] = [];
     try {
       for await (const part of request) parts.push(part as Buffer);
     } catch {
       return;
     }
-    this.seen.push(verb);
-    const body = await this.fate(request, Buffer.concat(parts));
-    if (body === "reset") return void request.socket.destroy();
-    const arrived = body === "reset after" ? Buffer.concat(parts) : body;
-    let [status, answer]: [number, unknown] = [200, undefined];
+    this.seen.push(verbOf(request));
+    const sent = Buffer.concat(parts);
+    const fate = await this.fate(request, Buffer.from(sent));
+    if (fate === "reset") return void request.socket.destroy();
+    const body = fate === "reset after" ? sent : fate;
     try {
-      answer = await this.answer(digest, verb, id, arrived);
-    } catch (error) {
-      if (!(error instanceof ImageStoreError)) throw error;
-      [status, answer] = [error.status, { code: error.code, ...error.report }];
+      const answer = await fetch(`${this.agent?.endpoint}${request.url}`, {
+        method: request.method,
+        headers: { authorization: request.headers.authorization ?? "" },
+        body: request.method === "GET" ? undefined : new Uint8Array(body),
+      });
+      const answered = Buffer.from(await answer.arrayBuffer());
+      if (fate === "reset after") return void request.socket.destroy();
+      response.writeHead(answer.status).end(answered);
+    } catch {
+      // The agent was stopped meanwhile.
+      request.socket.destroy();
     }
-    if (body === "reset after") return void request.socket.destroy();
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
+}
 
-  private answer(digest: string, verb: string, id: string, body: Buffer): Promise<unknown> {
-    if (verb === "offer") return this.store.offer(digest, body);
-    if (verb === "segments") return this.store.putSegment(digest, id, body);
-    if (verb === "complete") return this.store.complete(digest);
-    if (verb === "estimate") return this.store.estimate(digest, body);
-    return this.store.status(digest);
-  }
+type Others = ConstructorParameters<typeof Images> extends [unknown, ...infer Rest] ? Rest : never;
+
+/** What a request wants. */
+export function verbOf({ url = "" }: IncomingMessage): string {
+  const [, , room, , verb] = url.split("/");
+  if (room === "transfers" && verb === undefined) return "open";
+  return verb === "segments" ? "segment" : (verb ?? "status");
 }

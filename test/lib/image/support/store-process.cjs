@@ -1,35 +1,36 @@
-/** A store behind HTTP in a process of its own, to be killed: store-process.cjs DIRECTORY PORT. Prints its port. */
-const http = require("node:http");
+/** A store behind a real agent's HTTP in a process of its own, to be killed: store-process.cjs DIRECTORY PORT. Prints its port. */
 const path = require("node:path");
 const dist = path.join(__dirname, "..", "..", "..", "..", "dist");
 const { peakBytes } = require("./peak.cjs");
-const { openImageStore } = require(path.join(dist, "lib", "image"));
+const built = (name) => require(path.join(dist, "lib", ...name.split("/")));
+const { openImageStore } = built("image");
+const { Router } = built("site/agent/router");
+const { routesOf } = built("site/agent/routes");
+const { AgentServer } = built("site/agent/server");
+const { TokenCheck } = built("site/agent/token");
 
 async function main([directory, port]) {
   const store = await openImageStore({ directory, site: "cloud" });
-  const verbs = {
-    offer: (digest, _id, body) => store.offer(digest, body),
-    segments: (digest, id, body) => store.putSegment(digest, id, body),
-    complete: (digest) => store.complete(digest),
-    estimate: (digest, _id, body) => store.estimate(digest, body),
+  const images = {
+    store,
     status: (digest) => store.status(digest),
-    memory: async () => ({ peakBytes: peakBytes() }),
+    complete: (id, digest) => store.completeTransfer(id, digest),
+    indexFile: (digest, signal) => store.indexPath(digest, { signal }),
   };
-  const server = http.createServer(async (request, response) => {
-    const [, , , digest, verb = "status", id] = decodeURIComponent(request.url).split("/");
-    const parts = [];
-    try {
-      for await (const part of request) parts.push(part);
-      const answer = await verbs[verb](digest, id, Buffer.concat(parts));
-      response.writeHead(200).end(JSON.stringify(answer));
-    } catch (error) {
-      const problem = error.report ?? { place: "store", problem: String(error), mend: "Try again." };
-      response
-        .writeHead(error.status ?? 500)
-        .end(JSON.stringify({ code: error.code ?? "internal", ...problem }));
-    }
+  const memory = {
+    method: "GET",
+    path: "/v1/memory",
+    takes: "nothing",
+    open: true,
+    handle: () => ({ status: 200, body: { peakBytes: peakBytes() } }),
+  };
+  const server = await AgentServer.listen({
+    listen: { host: "127.0.0.1", port: Number(port) },
+    token: new TokenCheck(process.env.SPILLWAY_IMAGE_TEST_TOKEN),
+    router: new Router([...routesOf({ images }), memory]),
+    log: (line) => process.stderr.write(`${line}\n`),
   });
-  server.listen(Number(port), "127.0.0.1", () => process.stdout.write(`${server.address().port}\n`));
+  process.stdout.write(`${new URL(server.endpoint).port}\n`);
 }
 
 main(process.argv.slice(2)).catch((error) => {

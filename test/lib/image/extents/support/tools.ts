@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  truncateSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 const PATH = [process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter);
@@ -65,4 +76,45 @@ export function tryRun(
     maxBuffer: 256 * 1024 * 1024,
   });
   return { code: status ?? -1, text: `${stdout}${stderr}` };
+}
+
+/** Can file systems be mounted here? Only as root, and not in every container. */
+export const canMount = ((): boolean => {
+  if (process.getuid?.() !== 0 || !has("losetup") || !has("mkfs.ext4")) return false;
+  const directory = mkdtempSync(join(tmpdir(), "spillway-can-mount-"));
+  try {
+    const [image, at] = [join(directory, "image"), join(directory, "at")];
+    closeSync(openSync(image, "w"));
+    truncateSync(image, 1024 * 1024);
+    mkdirSync(at);
+    run("mkfs.ext4", ["-q", "-F", image]);
+    if (tryRun("mount", ["-o", "loop", image, at]).code !== 0) return false;
+    return tryRun("umount", [at]).code === 0;
+  } catch {
+    return false;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+})();
+
+/** A test that mounts file systems, where that is possible. */
+export function itMounting(tools: readonly string[], title: string, body: () => Promise<void>): void {
+  if (canMount) itWith(tools, title, body);
+  else it.skip(`${title} (not run: nothing can be mounted here)`, body);
+}
+
+/** Mounts `image` while `use` runs. */
+export async function mounted<T>(
+  image: string,
+  options: string,
+  use: (at: string) => Promise<T>,
+): Promise<T> {
+  const at = mkdtempSync(join(tmpdir(), "spillway-mounted-"));
+  run("mount", ["-o", `loop${options}`, image, at]);
+  try {
+    return await use(at);
+  } finally {
+    run("umount", [at]);
+    rmdirSync(at);
+  }
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openImageStore, pushImage, type ImageStore, type PushOptions } from "../../../lib/image";
-import { sleep } from "../../../lib/wait";
-import { bytesOf, listening, scratch, writeOld } from "./support/images";
-import { SiteServer, type Fate } from "./support/site-server";
+import { openImageStore, type ImageStore } from "../../../../lib/image/far";
+import { pushImage, type PushOptions } from "../../../../lib/image/near";
+import { sleep } from "../../../../lib/wait";
+import { bytesOf, listening, scratch, writeOld } from "../support/images";
+import { SiteServer, verbOf, type Fate } from "../support/site-server";
 
 const directory = scratch();
 const cacheDirectory = join(directory.path, "cache");
@@ -26,10 +27,13 @@ afterEach(async () => {
 });
 afterAll(directory.remove);
 
-/** Pushes noise in small segments, so that many requests meet their fate, and compares what arrived. */
+/** Enough for a number of segments. */
+const IMAGE_BYTES = 24_000_000;
+
+/** Pushes noise, so that several segments meet their fate, and compares what arrived. */
 async function pushed(fate: Fate, options: Partial<PushOptions> = {}) {
   server.fate = fate;
-  const bytes = bytesOf(number, 3_000_000);
+  const bytes = bytesOf(number, IMAGE_BYTES);
   const source = writeOld(join(directory.path, `image-${number}`), bytes);
   const client = server.client();
   const context = listening();
@@ -51,13 +55,12 @@ async function pushed(fate: Fate, options: Partial<PushOptions> = {}) {
 /** Happens to every n-th segment. */
 function every(n: number, fate: Fate): Fate {
   let count = 0;
-  return (request, body) =>
-    request.url?.includes("/segments/") && ++count % n === 0 ? fate(request, body) : body;
+  return (request, body) => (verbOf(request) === "segment" && ++count % n === 0 ? fate(request, body) : body);
 }
 
 describe("a push over HTTP", () => {
   it("brings the image over", async () => {
-    expect(await pushed((_request, body) => body)).toMatchObject({ sizeBytes: 3_000_000, presentBytes: 0 });
+    expect(await pushed((_request, body) => body)).toMatchObject({ sizeBytes: IMAGE_BYTES, presentBytes: 0 });
   });
 
   it("survives flipped bits in every second segment: none gets through", async () => {
@@ -81,15 +84,15 @@ describe("a push over HTTP", () => {
     expect(turn).toBeGreaterThan(0);
   });
 
-  it("survives a broken offer and a broken completion", async () => {
+  it("survives an opening that arrived as garbage, and a completion whose answer was lost", async () => {
     const met = new Set<string>();
     await pushed((request, body) => {
-      const verb = request.url?.split("/")[4] ?? "";
-      if (verb === "segments" || met.has(verb)) return body;
+      const verb = verbOf(request);
+      if (verb === "segment" || met.has(verb)) return body;
       met.add(verb);
-      return verb === "offer" ? body.subarray(0, 50) : "reset after";
+      return verb === "open" ? "reset" : "reset after";
     });
-    expect([...met].sort()).toEqual(["complete", "offer"]);
+    expect([...met].sort()).toEqual(["complete", "open"]);
   });
 
   it("waits for a slow site", () =>
@@ -110,7 +113,7 @@ describe("a push over HTTP", () => {
     };
     const { said } = await pushed(
       (request, body) => {
-        if (request.url?.includes("/segments/") && ++taken === 2) restarted = restart();
+        if (verbOf(request) === "segment" && ++taken === 2) restarted = restart();
         return body;
       },
       { streams: { start: 1, max: 1 } },
@@ -118,6 +121,6 @@ describe("a push over HTTP", () => {
     await restarted;
     expect(restarted).toBeDefined();
     expect(said.some((message) => message.startsWith("trying again in"))).toBe(true);
-    expect(server.seen.filter((verb) => verb === "offer").length).toBe(1);
+    expect(server.seen.filter((verb) => verb === "complete").length).toBe(1);
   });
 });

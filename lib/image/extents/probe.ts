@@ -1,0 +1,34 @@
+import { findExt4 } from "./ext4";
+import { Doubt, type Finding, type Region } from "./region";
+import { findSignature } from "./signatures";
+import { findSwap } from "./swap";
+import { findXfs } from "./xfs";
+
+/** Those whose free space is read. */
+const FINDERS: readonly [kind: string, find: (region: Region) => Promise<Finding | undefined>][] = [
+  ["ext4", findExt4],
+  ["xfs", findXfs],
+  ["swap", findSwap],
+];
+
+/**
+ * What a partition (or a disk without any) holds; undefined when that is not known. Where there is more than one signature, one
+ * of them was left over from earlier times, and only who mounts it knows which: then all of it counts.
+ */
+export async function probe(region: Region): Promise<Finding | undefined> {
+  const other = await findSignature(region);
+  if (other) return other;
+  const findings: Finding[] = [];
+  for (const [kind, find] of FINDERS) {
+    try {
+      const finding = await find(region);
+      if (finding) findings.push(finding);
+    } catch (error) {
+      if (!(error instanceof Doubt)) throw error;
+      findings.push({ kind, why: error.message });
+    }
+  }
+  if (findings.length <= 1) return findings[0];
+  const kinds = findings.map(({ kind }) => kind).join(" and ");
+  return { kind: "unknown", why: `has the signatures of ${kinds}, and which of them counts is not known` };
+}

@@ -1,0 +1,41 @@
+import type { ImageStatus } from "../../site/api";
+import type { ImageStoreOptions, LinkRate } from "../contract";
+import type { ImageTarget, TargetCallOptions } from "../wire/target";
+
+export type { ImageStoreOptions, LinkRate };
+
+/**
+ * The images of one site: those it holds, and those that are arriving. What is here is on disk alone, so a store that is killed
+ * at any point goes on where it was when it is opened again.
+ *
+ * Every method but `path` and `linkRate` may throw an `ImageStoreError`; its `code` and `status` are those of the site's API.
+ */
+export interface ImageStore extends ImageTarget {
+  /** Undefined when nothing of the image is here. Of several transfers of one image, the one that is furthest counts. */
+  status(digest: string): Promise<ImageStatus | undefined>;
+  /** Every image whose digest is known, by digest. */
+  list(): Promise<readonly ImageStatus[]>;
+  /**
+   * Deletes an image, complete or not. Idempotent.
+   * @throws ImageStoreError `image-in-use`
+   */
+  delete(digest: string): Promise<void>;
+  /**
+   * The file of a complete image. It is read-only.
+   * @throws ImageStoreError `image-missing`, `image-incomplete`
+   */
+  path(digest: string): string;
+  /**
+   * The file of a complete image's index, as {@link ImageTarget.fetchIndex} gives it; waited for while it is being made.
+   * @returns undefined when the image is not held
+   */
+  indexPath(digest: string, options?: TargetCallOptions): Promise<string | undefined>;
+  /**
+   * Reads the whole of a complete image again. What is damaged counts as missing from then on, so that the next push mends it.
+   * @throws ImageStoreError `image-corrupt`, `image-missing`, `image-incomplete`
+   */
+  verify(digest: string, options?: TargetCallOptions): Promise<ImageStatus>;
+  linkRate(): LinkRate;
+  /** Waits for what is being written and closes files. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,4 @@
+/** The far side: the store of a site's images. */
+export type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
+export { SegmentRefusedError, type SegmentProblemReport } from "./refusals";
+export { openImageStore } from "./store";

@@ -1,0 +1,177 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile, readdir } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { hexOf } from "../digest";
+import { defaultCacheDirectory, identityText, type FileIdentity } from "../index-cache";
+import { IndexReader } from "../wire/index-reader";
+
+/**
+ * A change within so long of the scan's beginning could leave the file's times as they were (a clock tick of the usual kernels,
+ * with room), so an index made then is not kept.
+ */
+const RACY_MS = 50;
+/** What nobody asked for in so long is removed. */
+const UNUSED_MS = 60 * 24 * 60 * 60_000;
+
+/** Which reading of a file: the same file read bit by bit may be another image. */
+export interface Reading {
+  readonly identity: FileIdentity;
+  readonly exact: boolean;
+}
+
+/** A file that was seen to hold an image. */
+export interface KnownFile {
+  readonly path: string;
+  readonly exact: boolean;
+  readonly format: "raw" | "qcow2";
+}
+
+/** An image whose index is kept. */
+export interface FoundImage {
+  readonly digest: string;
+  readonly indexPath: string;
+}
+
+interface FileRecord extends KnownFile {
+  readonly digest: string;
+  readonly reading: string;
+}
+
+/**
+ * What the near side remembers: the index of every image it read or a site holds, which file held which image, and the transfers under
+ * way. Nothing in it is needed: a cache that cannot be read or written only costs time.
+ */
+export class ImageCache {
+  constructor(readonly directory: string = defaultCacheDirectory()) {}
+
+  /** The image in a file that has not changed since it was read. */
+  async find(reading: Reading): Promise<FoundImage | undefined> {
+    const record = await readJson<FileRecord>(this.file("files", nameOf(reading)));
+    if (!record || hexOf(record.digest) === undefined) return undefined;
+    const indexPath = await this.index(record.digest);
+    return indexPath === undefined ? undefined : { digest: record.digest, indexPath };
+  }
+
+  /** Path of the index of an image; undefined when it is not kept, or not whole. */
+  async index(digest: string): Promise<string | undefined> {
+    const path = this.indexPath(digest);
+    try {
+      const index = await IndexReader.open(path);
+      await index.close();
+      if (index.digest !== digest) return undefined;
+      const now = new Date();
+      await utimes(path, now, now).catch(() => undefined);
+      return path;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A file that held this image when it was read last, as far as is known; whether it still does is for the caller to find out. */
+  async fileOf(digest: string): Promise<(KnownFile & { readonly reading: string }) | undefined> {
+    return readJson<FileRecord>(this.file("images", hexOf(digest) ?? ""));
+  }
+
+  /** Where an index may be written before its image's digest is known. The directory exists. */
+  async draft(): Promise<string> {
+    const name = `${process.pid}-${randomBytes(6).toString("hex")}.draft`;
+    try {
+      const directory = join(this.directory, "indexes");
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      return join(directory, name);
+    } catch {
+      return join(tmpdir(), `spillway-${name}`);
+    }
+  }
+
+  /** Keeps a finished draft as the index of its image. @returns where it is from now on */
+  async keepIndex(draft: string, digest: string): Promise<string> {
+    const path = this.indexPath(digest);
+    try {
+      await rename(draft, path);
+      return path;
+    } catch {
+      return draft;
+    }
+  }
+
+  /** Remembers that this file holds this image. */
+  async keepFile(reading: Reading, digest: string, file: KnownFile, scanStartedAt: number): Promise<void> {
+    const { mtimeNs, ctimeNs } = reading.identity;
+    const changedMs = Number((ctimeNs > mtimeNs ? ctimeNs : mtimeNs) / 1_000_000n);
+    if (changedMs > scanStartedAt - RACY_MS) return;
+    const record: FileRecord = { ...file, digest, reading: nameOf(reading) };
+    await this.writeJson(this.file("files", nameOf(reading)), record);
+    await this.writeJson(this.file("images", hexOf(digest) ?? ""), record);
+    await this.removeUnused();
+  }
+
+  /**
+   * The id under which this image is sent: the one that a transfer of this file was begun under, else one that follows from the
+   * image (or, while that is not known, from the file), so that a transfer that was cut off is gone on with.
+   */
+  async transferId(reading: Reading, target: string, digest: string | undefined): Promise<string> {
+    const file = this.file("transfers", sha256Hex(`${nameOf(reading)}\n${target}`));
+    const begun = await readJson<{ id: string }>(file);
+    if (begun && /^[0-9a-f]{64}$/.test(begun.id)) return begun.id;
+    const id = digest
+      ? sha256Hex(`image\n${digest}`)
+      : sha256Hex(`file\n${hostname()}\n${process.getuid?.() ?? ""}\n${nameOf(reading)}`);
+    await this.writeJson(file, { id });
+    return id;
+  }
+
+  async endTransfer(reading: Reading, target: string): Promise<void> {
+    await rm(this.file("transfers", sha256Hex(`${nameOf(reading)}\n${target}`)), { force: true }).catch(
+      () => undefined,
+    );
+  }
+
+  private indexPath(digest: string): string {
+    return join(this.directory, "indexes", `${hexOf(digest) ?? ""}.index`);
+  }
+
+  private file(kind: "files" | "images" | "transfers", name: string): string {
+    return join(this.directory, kind, `${name}.json`);
+  }
+
+  private async writeJson(path: string, value: unknown): Promise<void> {
+    const draft = `${path}.${process.pid}-${randomBytes(4).toString("hex")}`;
+    try {
+      await mkdir(join(path, ".."), { recursive: true, mode: 0o700 });
+      await writeFile(draft, JSON.stringify(value), { mode: 0o600 });
+      await rename(draft, path);
+    } catch {
+      await rm(draft, { force: true }).catch(() => undefined);
+    }
+  }
+
+  private async removeUnused(): Promise<void> {
+    for (const kind of ["files", "images", "transfers", "indexes"]) {
+      const directory = join(this.directory, kind);
+      for (const name of await readdir(directory).catch(() => [])) {
+        const path = join(directory, name);
+        const found = await stat(path).catch(() => undefined);
+        if (found && Date.now() - found.mtimeMs > UNUSED_MS) await rm(path, { force: true }).catch(() => {});
+      }
+    }
+  }
+}
+
+/** A name for one reading of one state of one file. */
+export function nameOf({ identity, exact }: Reading): string {
+  return sha256Hex(`${identityText(identity)}\n${exact ? "exact" : "in use"}`);
+}
+
+function sha256Hex(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as T;
+  } catch {
+    return undefined;
+  }
+}

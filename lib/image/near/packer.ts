@@ -1,0 +1,183 @@
+import { encodeSegment } from "../wire/segment";
+import { Spaces } from "../wire/spaces";
+import type { BlockPlanner } from "./block-planner";
+import type { Block } from "./blocks";
+import { SegmentBuilder, type SegmentPlan } from "./segment-builder";
+
+/** Segments that are packed at once. Node's pool has four threads, and the disk needs one. */
+const PACKING_AT_ONCE = 3;
+/** Packed segments that wait for a stream: enough for a second or two in which nothing new is found. */
+const READY_BYTES = 24 * 1024 * 1024;
+const FIRST_QUALITY = 5;
+const LOWEST_QUALITY = 4;
+const HIGHEST_QUALITY = 9;
+/** Bits: a segment's literals fit into it. */
+const WINDOW = 22;
+
+/** A segment that can be sent. */
+export interface ReadySegment {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly firstBlock: number;
+  readonly blockCount: number;
+  /** Bytes of the image that it describes, without zeros. */
+  readonly imageBytes: number;
+  /** Bytes of the image that it carries. */
+  readonly literalBytes: number;
+  readonly hasCopies: boolean;
+  /** Gives its memory back: nobody may use `bytes` any more. */
+  readonly release: () => void;
+}
+
+/**
+ * Makes segments of blocks, ahead of the streams that send them, and packs them as tightly as the time allows: the more wait to be
+ * sent, the more effort goes into the next.
+ */
+export class Packer<T> {
+  private readonly ready: ReadySegment[] = [];
+  private readyBytes = 0;
+  private readonly packing = new Set<Promise<void>>();
+  private readonly spaces = new Spaces(PACKING_AT_ONCE * 3);
+  private failure: { readonly error: unknown } | undefined;
+  private isScanned = false;
+  private quality = FIRST_QUALITY;
+  private wake: (() => void)[] = [];
+  private readonly producing: Promise<void>;
+  private outcome: { readonly value: T } | undefined;
+  private isStopped = false;
+
+  constructor(
+    private readonly options: {
+      readonly blocks: AsyncGenerator<Block, T>;
+      /** Blocks that need not be sent. */
+      readonly skip: (block: Block) => boolean;
+      readonly planner: BlockPlanner;
+      /** Bytes of the image that a segment should carry; asked anew for each. */
+      readonly literalBytes: () => number;
+      readonly onScanned: (block: Block) => void;
+    },
+  ) {
+    this.producing = this.produce()
+      .catch((error) => {
+        this.failure ??= { error };
+      })
+      .finally(() => {
+        this.isScanned = true;
+        this.changed();
+      });
+  }
+
+  /** Would {@link next} answer at once? */
+  get hasReady(): boolean {
+    return this.ready.length > 0;
+  }
+
+  /** The next segment; undefined when there is none left. @throws what reading or packing threw */
+  async next(): Promise<ReadySegment | undefined> {
+    for (;;) {
+      if (this.failure) throw this.failure.error;
+      const segment = this.ready.shift();
+      if (segment) {
+        this.readyBytes -= segment.bytes.length;
+        this.changed();
+        return segment;
+      }
+      if (this.isStopped || (this.isScanned && this.packing.size === 0)) return undefined;
+      await this.change();
+    }
+  }
+
+  /** What the blocks ended with; known when {@link next} has answered that there is none left. */
+  result(): T {
+    if (!this.outcome) throw new Error("not all blocks were gone through");
+    return this.outcome.value;
+  }
+
+  /** Ends it; waits for what is being read and packed. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    this.changed();
+    await this.producing;
+    await Promise.all(this.packing);
+  }
+
+  private async produce(): Promise<void> {
+    const { blocks, skip, planner, literalBytes, onScanned } = this.options;
+    let builder: SegmentBuilder | undefined;
+    try {
+      for (;;) {
+        const next = await blocks.next();
+        if (this.isStopped || this.failure) break;
+        if (next.done) {
+          this.outcome = { value: next.value };
+          break;
+        }
+        const block = next.value;
+        onScanned(block);
+        const isSkipped = skip(block);
+        if (!isSkipped) {
+          builder ??= new SegmentBuilder(block.number, literalBytes(), this.spaces);
+          await planner.add(block, builder);
+        }
+        if (!builder || !(isSkipped || builder.isFull)) continue;
+        await this.pack(builder);
+        builder = undefined;
+      }
+    } finally {
+      await blocks.return(undefined as T);
+    }
+    if (builder && this.outcome) await this.pack(builder);
+  }
+
+  /** Waits for its turn, then packs in the background. */
+  private async pack(builder: SegmentBuilder): Promise<void> {
+    const plan = builder.finish();
+    while (this.mustWait()) await this.change();
+    this.adapt();
+    const packed = this.seal(plan)
+      .catch((error) => {
+        this.failure ??= { error };
+      })
+      .finally(() => {
+        plan.release();
+        this.packing.delete(packed);
+        this.changed();
+      });
+    this.packing.add(packed);
+  }
+
+  private mustWait(): boolean {
+    if (this.isStopped || this.failure) return false;
+    return this.packing.size >= PACKING_AT_ONCE || this.readyBytes >= READY_BYTES;
+  }
+
+  private adapt(): void {
+    if (this.readyBytes > READY_BYTES * 0.75) this.quality = Math.min(HIGHEST_QUALITY, this.quality + 1);
+    else if (this.readyBytes < READY_BYTES * 0.25) this.quality = Math.max(LOWEST_QUALITY, this.quality - 1);
+  }
+
+  private async seal(plan: SegmentPlan): Promise<void> {
+    const { id, bytes, release } = await encodeSegment(
+      { ...plan, literals: [plan.literals] },
+      { quality: this.quality, window: WINDOW },
+      this.spaces,
+    );
+    const { firstBlock, blockCount, imageBytes } = plan;
+    this.ready.push({
+      ...{ id, bytes, release, firstBlock, blockCount, imageBytes },
+      literalBytes: plan.literals.length,
+      hasCopies: plan.ops.some(({ kind }) => kind === "copy" || kind === "self"),
+    });
+    this.readyBytes += bytes.length;
+  }
+
+  private change(): Promise<void> {
+    return new Promise((resolve) => this.wake.push(resolve));
+  }
+
+  private changed(): void {
+    const waiting = this.wake;
+    this.wake = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,197 @@
+import { setMaxListeners } from "node:events";
+import { performance } from "node:perf_hooks";
+import { AbortedError } from "../../errors";
+import {
+  congestionControl,
+  firstStreams,
+  keepPace,
+  lossBetween,
+  nextStreams,
+  Pace,
+  readTcpCounters,
+  watchBandwidth,
+  type BandwidthPlan,
+  type Streams,
+  type StreamsOptions,
+  type TcpCounters,
+} from "../bandwidth";
+import type { ImageTarget, TransferState } from "../wire/target";
+import { MAX_LITERAL_BYTES } from "../wire/segment";
+import type { Acknowledged } from "./acknowledged";
+import type { CanonicalImage } from "./canonical-image";
+import type { KnownImages } from "./known-images";
+import type { Packer, ReadySegment } from "./packer";
+import { plainSegments } from "./plain-segments";
+import { codeOf, type Retry } from "./retry";
+
+/** The number of streams is judged so often. */
+const JUDGE_MS = 1_000;
+const LARGEST_SEGMENT_BYTES = 4 * 1024 * 1024;
+const SMALLEST_SEGMENT_BYTES = 256 * 1024;
+/** All that are on their way together take memory at both ends, and a link that is cut sends them again. */
+const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
+/** A segment that does not arrive whole is sent once more as it is, before its copies are suspected. */
+const TRIES_WITH_COPIES = 2;
+/** A transfer that the far side has forgotten is opened again, but not for ever. */
+const MAX_REOPENED = 3;
+
+/** Bytes of the image that a segment should carry, so that each of so many streams has some. */
+export function segmentBytes(streams: number): number {
+  const share = Math.floor(IN_FLIGHT_BYTES / Math.max(1, streams));
+  return Math.min(LARGEST_SEGMENT_BYTES, MAX_LITERAL_BYTES, Math.max(SMALLEST_SEGMENT_BYTES, share));
+}
+
+export interface SenderOptions {
+  /** Of the transfer. */
+  readonly id: string;
+  readonly target: ImageTarget;
+  readonly image: CanonicalImage;
+  readonly known: KnownImages;
+  readonly acknowledged: Acknowledged;
+  readonly retry: Retry;
+  readonly signal: AbortSignal;
+  readonly streams?: Pick<StreamsOptions, "start" | "max">;
+  readonly bandwidth: readonly BandwidthPlan[];
+  /** What the link carried before, bits per second. */
+  readonly linkBps?: number;
+  readonly reopen: () => Promise<TransferState>;
+  /** Called after each segment that was taken. */
+  readonly onSent: (segment: ReadySegment) => void;
+}
+
+/** Sends segments over as many streams as the link asks for. The first failure that no retry mends ends all of them. */
+export class Sender {
+  private readonly stop = new AbortController();
+  private readonly signal: AbortSignal;
+  private readonly pace = new Pace();
+  private streams: Streams;
+  private readonly running = new Set<Promise<void>>();
+  private readonly numbers = new Set<number>();
+  private isExhausted = false;
+  private starved = 0;
+  private failure: { readonly error: unknown } | undefined;
+  private acknowledgedBytes = 0;
+  private reopened = 0;
+
+  constructor(private readonly options: SenderOptions) {
+    this.signal = AbortSignal.any([options.signal, this.stop.signal]);
+    // Each stream listens to it; Node would warn of a leak beyond ten.
+    setMaxListeners(0, this.signal);
+    const { linkBps, streams } = options;
+    this.streams = firstStreams({ congestionControl: congestionControl(), linkBps, ...streams });
+  }
+
+  get streamCount(): number {
+    return this.streams.streams;
+  }
+
+  async run(packer: Packer<unknown>): Promise<void> {
+    const watched = watchBandwidth(this.signal);
+    keepPace(this.pace, () => [...this.options.bandwidth, watched.current()], this.signal);
+    const judging = this.judge(packer);
+    try {
+      this.startStreams(packer);
+      while (this.running.size > 0) await Promise.race(this.running);
+      if (this.failure) throw this.failure.error;
+    } finally {
+      this.stop.abort();
+      clearInterval(judging);
+    }
+  }
+
+  private startStreams(packer: Packer<unknown>): void {
+    for (let number = 0; number < this.streamCount && !this.isExhausted && !this.failure; number++) {
+      if (this.numbers.has(number)) continue;
+      this.numbers.add(number);
+      const stream = this.stream(number, packer)
+        .catch((error) => {
+          this.failure ??= { error };
+          this.stop.abort();
+        })
+        .finally(() => {
+          this.numbers.delete(number);
+          this.running.delete(stream);
+        });
+      this.running.add(stream);
+    }
+  }
+
+  private async stream(number: number, packer: Packer<unknown>): Promise<void> {
+    while (number < this.streamCount && !this.signal.aborted) {
+      if (!packer.hasReady) this.starved++;
+      const segment = await packer.next();
+      if (!segment) {
+        this.isExhausted = true;
+        return;
+      }
+      await this.deliver(segment);
+    }
+    if (this.signal.aborted) throw new AbortedError("stopped while sending the image");
+  }
+
+  private async deliver(segment: ReadySegment): Promise<void> {
+    try {
+      await this.put(segment, segment.hasCopies ? TRIES_WITH_COPIES : undefined);
+    } catch (error) {
+      if (!segment.hasCopies || !(await this.isMendable(error))) throw error;
+      const { image } = this.options;
+      const { firstBlock, blockCount } = segment;
+      for await (const plain of plainSegments(image, firstBlock, blockCount)) {
+        await this.put(plain);
+        plain.release();
+      }
+    } finally {
+      segment.release();
+    }
+  }
+
+  /** Can the same blocks be sent without referring to what the far side does not have, or not as it should be? */
+  private async isMendable(error: unknown): Promise<boolean> {
+    const code = codeOf(error);
+    if (code === "image-corrupt" || code === "image-incomplete") return true;
+    if (code !== "image-missing") return false;
+    const { known } = this.options;
+    const held = new Set((await this.options.reopen()).images);
+    known.dropAllBut(held);
+    return true;
+  }
+
+  private async put(segment: ReadySegment, corruptTries?: number): Promise<void> {
+    const { target, id, retry, acknowledged, onSent } = this.options;
+    const call = { signal: this.signal, retryBudgetMs: 0, pace: this.pace };
+    for (;;) {
+      try {
+        await retry.run(() => target.putSegment(id, segment.id, segment.bytes, call), corruptTries);
+        break;
+      } catch (error) {
+        if (codeOf(error) !== "not-found" || ++this.reopened > MAX_REOPENED) throw error;
+        await this.options.reopen();
+      }
+    }
+    acknowledged.add(segment.firstBlock, segment.blockCount);
+    this.acknowledgedBytes += segment.bytes.length;
+    onSent(segment);
+  }
+
+  private judge(packer: Packer<unknown>): NodeJS.Timeout {
+    let at = performance.now();
+    let bytes = 0;
+    let counters: TcpCounters | undefined = readTcpCounters();
+    const timer = setInterval(() => {
+      const now = performance.now();
+      const after = readTcpCounters();
+      const goodputBps = ((this.acknowledgedBytes - bytes) * 8_000) / (now - at);
+      this.streams = nextStreams(this.streams, {
+        goodputBps,
+        loss: lossBetween(counters, after),
+        capBps: this.pace.bps,
+        wasStarved: this.starved > 0,
+      });
+      [at, bytes, counters] = [now, this.acknowledgedBytes, after];
+      this.starved = 0;
+      this.startStreams(packer);
+    }, JUDGE_MS);
+    timer.unref();
+    return timer;
+  }
+}
