@@ -4,9 +4,21 @@ import * as cdktf from 'cdktf';
 
 export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
   /**
-  * `sha256:` and 64 hex digits, of the whole image. When given, the source must have it. Another digest is another replica.
+  * What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image bandwidth`.
+  */
+  readonly bandwidth?: ImageReplicaBandwidth;
+  /**
+  * `sha256:` and 64 hex digits, of the whole image, as `spillway image index FILE` prints it. When given, the source must have it. Another digest is another replica.
   */
   readonly digest?: string;
+  /**
+  * Bit by bit. `false`: what the image's file systems call free counts as zeros and is not sent. A change that makes another image of the source makes another replica.
+  */
+  readonly exact?: boolean | cdktf.IResolvable;
+  /**
+  * How the file is read: `raw` or `qcow2`. Left out, it is told from the file's first bytes; name it for images of machines that are not trusted.
+  */
+  readonly format?: string;
   /**
   * A destroy keeps the image at the site, so that the next transfer is short. `false`: it is deleted there.
   */
@@ -16,13 +28,169 @@ export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
   */
   readonly site: string;
   /**
-  * Path of the image file, at the machine that runs Terraform. Another path with the same content is no new image.
+  * Path of the image file, raw or qcow2, at the machine that runs Terraform. Another path with the same content is no new image.
   */
   readonly source: string;
   /**
   * How long the operations on this resource may take.
   */
   readonly timeouts?: ImageReplicaTimeouts;
+}
+export interface ImageReplicaBandwidth {
+  /**
+  * The most that it takes: `20Mbit`, `2MB/s`, `unlimited`, `off`. Without it there is no limit.
+  */
+  readonly cap?: string;
+  /**
+  * Whose clock the windows go by: `Europe/Zurich`. Without it, that of the machine that sends.
+  */
+  readonly timeZone?: string;
+  /**
+  * Parts of the week with a cap of their own: `mon-fri 08:00-18:00 10Mbit`, `22:00-06:00 unlimited`. The first that the moment lies in counts.
+  */
+  readonly windows?: string[];
+}
+
+export function imageReplicaBandwidthToTerraform(struct?: ImageReplicaBandwidth | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    cap: cdktf.stringToTerraform(struct!.cap),
+    time_zone: cdktf.stringToTerraform(struct!.timeZone),
+    windows: cdktf.listMapper(cdktf.stringToTerraform, false)(struct!.windows),
+  }
+}
+
+export function imageReplicaBandwidthToHclTerraform(struct?: ImageReplicaBandwidth | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    cap: {
+      value: cdktf.stringToHclTerraform(struct!.cap),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    time_zone: {
+      value: cdktf.stringToHclTerraform(struct!.timeZone),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    windows: {
+      value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(struct!.windows),
+      isBlock: false,
+      type: "list",
+      storageClassType: "stringList",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class ImageReplicaBandwidthOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): ImageReplicaBandwidth | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._cap !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.cap = this._cap;
+    }
+    if (this._timeZone !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.timeZone = this._timeZone;
+    }
+    if (this._windows !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.windows = this._windows;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: ImageReplicaBandwidth | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._cap = undefined;
+      this._timeZone = undefined;
+      this._windows = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._cap = value.cap;
+      this._timeZone = value.timeZone;
+      this._windows = value.windows;
+    }
+  }
+
+  // cap - computed: false, optional: true, required: false
+  private _cap?: string;
+  public get cap() {
+    return this.getStringAttribute('cap');
+  }
+  public set cap(value: string) {
+    this._cap = value;
+  }
+  public resetCap() {
+    this._cap = undefined;
+  }
+  public get capInput() {
+    return this._cap;
+  }
+
+  // time_zone - computed: false, optional: true, required: false
+  private _timeZone?: string;
+  public get timeZone() {
+    return this.getStringAttribute('time_zone');
+  }
+  public set timeZone(value: string) {
+    this._timeZone = value;
+  }
+  public resetTimeZone() {
+    this._timeZone = undefined;
+  }
+  public get timeZoneInput() {
+    return this._timeZone;
+  }
+
+  // windows - computed: false, optional: true, required: false
+  private _windows?: string[];
+  public get windows() {
+    return this.getListAttribute('windows');
+  }
+  public set windows(value: string[]) {
+    this._windows = value;
+  }
+  public resetWindows() {
+    this._windows = undefined;
+  }
+  public get windowsInput() {
+    return this._windows;
+  }
 }
 export interface ImageReplicaTimeouts {
   /**
@@ -169,6 +337,11 @@ export class ImageReplicaTransferOutputReference extends cdktf.ComplexObject {
     return this.getStringAttribute('eta');
   }
 
+  // in_use_bytes - computed: true, optional: false, required: false
+  public get inUseBytes() {
+    return this.getNumberAttribute('in_use_bytes');
+  }
+
   // present_bytes - computed: true, optional: false, required: false
   public get presentBytes() {
     return this.getNumberAttribute('present_bytes');
@@ -236,11 +409,29 @@ export class ImageReplica extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._bandwidth.internalValue = config.bandwidth;
     this._digest = config.digest;
+    this._exact = config.exact;
+    this._format = config.format;
     this._retain = config.retain;
     this._site = config.site;
     this._source = config.source;
     this._timeouts.internalValue = config.timeouts;
+  }
+
+  // bandwidth - computed: false, optional: true, required: false
+  private _bandwidth = new ImageReplicaBandwidthOutputReference(this, "bandwidth");
+  public get bandwidth() {
+    return this._bandwidth;
+  }
+  public putBandwidth(value: ImageReplicaBandwidth) {
+    this._bandwidth.internalValue = value;
+  }
+  public resetBandwidth() {
+    this._bandwidth.internalValue = undefined;
+  }
+  public get bandwidthInput() {
+    return this._bandwidth.internalValue;
   }
 
   // digest - computed: true, optional: true, required: false
@@ -256,6 +447,36 @@ export class ImageReplica extends cdktf.TerraformResource {
   }
   public get digestInput() {
     return this._digest;
+  }
+
+  // exact - computed: true, optional: true, required: false
+  private _exact?: boolean | cdktf.IResolvable;
+  public get exact() {
+    return this.getBooleanAttribute('exact');
+  }
+  public set exact(value: boolean | cdktf.IResolvable) {
+    this._exact = value;
+  }
+  public resetExact() {
+    this._exact = undefined;
+  }
+  public get exactInput() {
+    return this._exact;
+  }
+
+  // format - computed: false, optional: true, required: false
+  private _format?: string;
+  public get format() {
+    return this.getStringAttribute('format');
+  }
+  public set format(value: string) {
+    this._format = value;
+  }
+  public resetFormat() {
+    this._format = undefined;
+  }
+  public get formatInput() {
+    return this._format;
   }
 
   // id - computed: true, optional: false, required: false
@@ -330,7 +551,10 @@ export class ImageReplica extends cdktf.TerraformResource {
 
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
+      bandwidth: imageReplicaBandwidthToTerraform(this._bandwidth.internalValue),
       digest: cdktf.stringToTerraform(this._digest),
+      exact: cdktf.booleanToTerraform(this._exact),
+      format: cdktf.stringToTerraform(this._format),
       retain: cdktf.booleanToTerraform(this._retain),
       site: cdktf.stringToTerraform(this._site),
       source: cdktf.stringToTerraform(this._source),
@@ -340,8 +564,26 @@ export class ImageReplica extends cdktf.TerraformResource {
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      bandwidth: {
+        value: imageReplicaBandwidthToHclTerraform(this._bandwidth.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "ImageReplicaBandwidth",
+      },
       digest: {
         value: cdktf.stringToHclTerraform(this._digest),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      exact: {
+        value: cdktf.booleanToHclTerraform(this._exact),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "boolean",
+      },
+      format: {
+        value: cdktf.stringToHclTerraform(this._format),
         isBlock: false,
         type: "simple",
         storageClassType: "string",

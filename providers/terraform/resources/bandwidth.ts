@@ -1,4 +1,9 @@
-import { tryParseBandwidth, tryParseCap, tryParseWindow, type BandwidthPlan } from "../../../lib/image/bandwidth";
+import {
+  tryParseBandwidth,
+  tryParseCap,
+  tryParseWindow,
+  type BandwidthPlan,
+} from "../../../lib/image/bandwidth";
 import { a, type CheckResult, type State } from "../plugin";
 
 const isCap = (text: string): CheckResult => {
