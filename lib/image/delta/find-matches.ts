@@ -17,9 +17,9 @@ export interface Match {
 export type Allowed = (base: number, offset: number, length: number) => boolean;
 
 /** A first match is at least so long: it costs about six bytes, and what it saves would have been compressed. */
-const MIN_MATCH_BYTES = 24;
+const MIN_MATCH_BYTES = 32;
 /** A match that goes on where the one before would have, had a few bytes not changed, costs two bytes. */
-const MIN_CONTINUED_BYTES = 12;
+const MIN_CONTINUED_BYTES = 16;
 /** What is allowed or not as a whole. */
 const BLOCK_BYTES = 2 ** 20;
 /** Candidates are windows of so many bytes. */
