@@ -20,6 +20,8 @@ import type { Image } from "./image";
 import { ImageReplica } from "./image-replica";
 import type { IPool, PoolProps } from "./pool";
 import { poolRules } from "./pool";
+import { prePositioningRules, prePositionOf } from "./pre-positioning";
+import type { PrePositioning } from "./pre-positioning";
 import type { Site } from "./site";
 import { variableOf } from "./variable-name";
 import { aboveZeroRule, nameRule, reportsOf, rule, textRule } from "./validate";
@@ -66,10 +68,13 @@ export interface BurstProps {
    */
   readonly gate?: GateTuning;
   /**
-   * Hold the image at the cloud site always, so that a burst begins with the launch.
+   * Have the image at the cloud site before a burst. `true`: it is there always, and moves when the stack is applied. With a schedule
+   * instead, the hook keeps it nearly current there in the background, so that a burst sends only the last delta.
    * @default false, the image moves when the burst begins
+   * @example
+   * preposition: { everyMs: 6 * 3_600_000, windows: ["22:00-06:00"], cap: "20Mbit" }
    */
-  readonly preposition?: boolean;
+  readonly preposition?: boolean | PrePositioning;
   /**
    * When to go out and when to come home.
    * @default - as `BurstPolicy` says, with 1 to 10 cloud members
@@ -229,6 +234,9 @@ export class Burst extends Construct implements IBurst {
         record: addressOf(this.record.resource),
       },
       policy,
+      ...(typeof props.preposition === "object"
+        ? { prePosition: prePositionOf(props.image, props.preposition) }
+        : {}),
     };
   }
 }
@@ -302,6 +310,7 @@ function burstRules(props: BurstProps, burstName: string, parametersFile: string
     ...within("gate", gateRules(props.gate ?? {}, Number.MAX_SAFE_INTEGER, undefined)),
     ...within("record", recordRules(record)),
     oneKindRule([home.site, cloud.site]),
+    ...(typeof props.preposition === "object" ? prePositioningRules(props.image, props.preposition) : []),
     rule(
       home.site.address !== cloud.site.address || home.site.name === cloud.site.name,
       "cloud.site",

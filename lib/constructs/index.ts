@@ -25,5 +25,7 @@ export type {
 } from "./global-record";
 export { Burst } from "./burst";
 export type { BurstCloud, BurstOnPrem, BurstProps, IBurst } from "./burst";
+export type { PrePositioning } from "./pre-positioning";
+export type { SeedPrices } from "../hook/manifest";
 export { DEFAULT_POLICY } from "./burst-policy";
 export type { Condition } from "./condition";
