@@ -240,7 +240,8 @@ export class PrePositioner {
       },
     };
     const source = lookAt(settings.source)?.identity ?? "";
-    if (before?.source === source && (await link.holds(before.digest, context)))
+    const held = before ? await link.held(context) : [];
+    if (before?.source === source && held.includes(before.digest))
       return { now: { ...before, doneAt: clock.now() }, sentBytes: 0 };
     const { digest, sizeBytes, sentBytes } = await link.push(
       { source: settings.source, digest: settings.digest },
@@ -253,7 +254,7 @@ export class PrePositioner {
       mostSentBytes: Math.max(sentBytes, before?.mostSentBytes ?? 0),
       ...(run.capBps === undefined ? {} : { capBps: run.capBps }),
       linkBps: this.linkBps,
-      superseded: [...new Set(earlier)].filter((each) => each !== digest),
+      superseded: [...new Set(earlier)].filter((each) => each !== digest && held.includes(each)),
     };
     return { now, sentBytes };
   }

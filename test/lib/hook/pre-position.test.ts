@@ -216,7 +216,7 @@ test("a site that refuses is told of once, however often it is tried", async () 
     {
       manifest,
       imageLink: {
-        holds: () => Promise.resolve(false),
+        held: () => Promise.resolve([]),
         push: () => Promise.reject(new Error("the disk is full")),
         close: () => undefined,
       },
