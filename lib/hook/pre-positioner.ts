@@ -281,10 +281,11 @@ export class PrePositioner {
     if (!settings.seed || !lastDone || this.linkBps <= 0) return;
     const { sizeBytes, sentBytes, mostSentBytes } = lastDone;
     const isShown = mostSentBytes >= sizeBytes * LEAST_SHARE;
+    const { seed } = settings;
     const verdict = keepSeed({
-      burstsPerMonth: BURSTS_PER_MONTH,
-      leadTimeMs: LEAD_TIME_MS,
-      ...settings.seed,
+      ...seed,
+      burstsPerMonth: seed.burstsPerMonth ?? BURSTS_PER_MONTH,
+      leadTimeMs: seed.leadTimeMs ?? LEAD_TIME_MS,
       sizeBytes,
       coldBytes: isShown ? mostSentBytes : sizeBytes * PACKED_SHARE,
       // The next delta is guessed by the last one; a transfer of the whole is none.

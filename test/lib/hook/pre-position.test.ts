@@ -269,6 +269,22 @@ test("a far side that measured a transfer at low priority is not believed about 
   await statusUntil(({ observation: seen }) => seen?.cloud.linkBps === 60e6);
 });
 
+test("the plan of a burst says what the seed is worth", async () => {
+  const imageLink = {
+    held: () => Promise.resolve([]),
+    push: () => Promise.resolve({ digest: "sha256:1", sizeBytes: 20e9, sentBytes: 8e9 }),
+    close: () => undefined,
+  };
+  const seed = { storagePricePerGbMonth: 0.1, leadTimeMs: 60_000 };
+  const { world, events } = start({ everyMs: 3_600_000, seed }, { imageLink, mode: "apply" });
+  await events.until(({ kind }) => kind === "seed-advice", 30_000);
+  world.demandRps = 600;
+  await events.until((event) => event.kind === "flipped" && event.parameters.burst, 30_000);
+  expect(events.of("planned").at(-1)?.markdown).toMatch(
+    /\n\nthe seed of 20\.0 GB costs 2\.00 a month; .* it is kept whatever it costs\.\n$/,
+  );
+}, 60_000);
+
 test("a machine whose transfers are switched off is left alone, and one where they are switched off later", async () => {
   writeBandwidth({ capBps: "off" });
   const { events } = start({ cap: "4Mbit" });
