@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
+import { wholeNumber } from "./arguments";
+import { addImageCommands } from "./commands/image";
 import { EXIT, outliveReaders, printError, printUsageError } from "./output";
 import { VERSION } from "./version";
 
@@ -32,15 +34,6 @@ function action<T extends { json?: boolean }>(load: () => Promise<{ run: Run<T> 
     }
   };
 }
-
-/** Reads a whole number of that range. */
-const wholeNumber =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
 
 program
   .command("lab")
@@ -116,6 +109,8 @@ program
       name,
     }),
   );
+
+addImageCommands(program, action);
 
 outliveReaders();
 const asJson = process.argv.includes("--json");

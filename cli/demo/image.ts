@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Transform } from "node:stream";
 import { pack, type Pack } from "tar-stream";
+import { BLOCK_BYTES, imageDigest, leafOf } from "../../lib/image/wire";
 import { seededRandom } from "./random";
 
 export interface ShopImageOptions {
@@ -35,12 +35,17 @@ const FILES = 24;
  */
 export async function buildShopImage(options: ShopImageOptions): Promise<ShopImage> {
   const archive = pack();
-  const hash = createHash("sha256");
+  const leaves: Buffer[] = [];
+  const block = Buffer.alloc(BLOCK_BYTES);
   let sizeBytes = 0;
   const measure = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
+      for (let at = 0; at < chunk.length;) {
+        const copied = chunk.copy(block, sizeBytes % BLOCK_BYTES, at);
+        at += copied;
+        sizeBytes += copied;
+        if (sizeBytes % BLOCK_BYTES === 0) leaves.push(leafOf(block));
+      }
       done(null, chunk);
     },
   });
@@ -55,7 +60,9 @@ export async function buildShopImage(options: ShopImageOptions): Promise<ShopIma
     await rm(partial, { force: true });
     throw error;
   }
-  return { path: options.path, digest: `sha256:${hash.digest("hex")}`, sizeBytes };
+  const rest = sizeBytes % BLOCK_BYTES;
+  if (rest > 0) leaves.push(leafOf(block.subarray(0, rest)));
+  return { path: options.path, digest: imageDigest(sizeBytes, leaves), sizeBytes };
 }
 
 async function fill(archive: Pack, options: ShopImageOptions): Promise<void> {

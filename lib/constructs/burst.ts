@@ -18,8 +18,11 @@ import type { RecordTuning } from "./global-record";
 import type { HealthMonitor } from "./health-monitor";
 import type { Image } from "./image";
 import { ImageReplica } from "./image-replica";
+import type { TransferBandwidth } from "./image-replica";
 import type { IPool, PoolProps } from "./pool";
 import { poolRules } from "./pool";
+import { prePositioningRules, prePositionOf } from "./pre-positioning";
+import type { PrePositioning } from "./pre-positioning";
 import type { Site } from "./site";
 import { variableOf } from "./variable-name";
 import { aboveZeroRule, nameRule, reportsOf, rule, textRule } from "./validate";
@@ -46,6 +49,11 @@ export interface BurstCloud extends Partial<Omit<PoolProps, "replica" | "members
    * @default - 24 hours
    */
   readonly transferTimeoutMs?: number;
+  /**
+   * What the image's transfer may take of the link during a burst, and when.
+   * @default - no limit but the one that `spillway image bandwidth` sets for the machine
+   */
+  readonly bandwidth?: TransferBandwidth;
 }
 
 export interface BurstProps {
@@ -66,10 +74,13 @@ export interface BurstProps {
    */
   readonly gate?: GateTuning;
   /**
-   * Hold the image at the cloud site always, so that a burst begins with the launch.
+   * Have the image at the cloud site before a burst. `true`: it is there always, and moves when the stack is applied. With a schedule
+   * instead, the hook keeps it nearly current there in the background, so that a burst sends only the last delta.
    * @default false, the image moves when the burst begins
+   * @example
+   * preposition: { everyMs: 6 * 3_600_000, windows: ["22:00-06:00"], cap: "20Mbit" }
    */
-  readonly preposition?: boolean;
+  readonly preposition?: boolean | PrePositioning;
   /**
    * When to go out and when to come home.
    * @default - as `BurstPolicy` says, with 1 to 10 cloud members
@@ -149,6 +160,7 @@ export class Burst extends Construct implements IBurst {
       image: props.image,
       site: away,
       transferTimeoutMs: props.cloud.transferTimeoutMs,
+      bandwidth: props.cloud.bandwidth,
       when: props.preposition === true ? undefined : whileBurst,
     });
     this.pool = new CloudPool(this, "pool", {
@@ -229,6 +241,9 @@ export class Burst extends Construct implements IBurst {
         record: addressOf(this.record.resource),
       },
       policy,
+      ...(typeof props.preposition === "object"
+        ? { prePosition: prePositionOf(props.image, props.preposition) }
+        : {}),
     };
   }
 }
@@ -249,7 +264,8 @@ function hostOf(recordName: string): string {
 
 /** The cloud pool is like the one at home, as far as the props say nothing else. */
 function cloudPoolProps(props: BurstProps, burstName: string): Omit<PoolProps, "replica" | "members"> {
-  const { site: _site, memberCapacityRps: _rps, transferTimeoutMs: _timeout, ...given } = props.cloud;
+  const { site: _site, memberCapacityRps: _rps, ...cloud } = props.cloud;
+  const { transferTimeoutMs: _timeout, bandwidth: _bandwidth, ...given } = cloud;
   const { settings, port } = props.onPrem.pool;
   const mode = given.mode ?? settings.mode;
   return {
@@ -302,6 +318,7 @@ function burstRules(props: BurstProps, burstName: string, parametersFile: string
     ...within("gate", gateRules(props.gate ?? {}, Number.MAX_SAFE_INTEGER, undefined)),
     ...within("record", recordRules(record)),
     oneKindRule([home.site, cloud.site]),
+    ...(typeof props.preposition === "object" ? prePositioningRules(props.image, props.preposition) : []),
     rule(
       home.site.address !== cloud.site.address || home.site.name === cloud.site.name,
       "cloud.site",

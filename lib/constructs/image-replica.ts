@@ -1,14 +1,36 @@
+import { Token } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { ImageReplica as ReplicaBinding } from "./bindings/image-replica";
 import type { Condition } from "./condition";
 import { attributeOf, countOf } from "./condition";
 import { hclDuration } from "./durations";
+import { tryParseBandwidth } from "../image/bandwidth";
 import type { Image } from "./image";
 import { pathFromStack } from "./image";
 import type { Site } from "./site";
 import { SpillwayProvider } from "./spillway-provider";
 import { digestRule, durationRule, refuse } from "./validate";
+import type { Rule } from "./validate";
+
+/** What a transfer may take of a link, and when. */
+export interface TransferBandwidth {
+  /**
+   * `20Mbit`, `2MB/s`, `unlimited`, `off`.
+   * @default - unlimited
+   */
+  readonly cap?: string;
+  /**
+   * Parts of the week with a cap of their own, such as `mon-fri 08:00-18:00 10Mbit`. The first that a moment lies in counts.
+   * @default - none
+   */
+  readonly windows?: readonly string[];
+  /**
+   * Whose clocks the windows go by: an IANA name such as `Europe/Berlin`.
+   * @default - those of the machine that sends
+   */
+  readonly timeZone?: string;
+}
 
 export interface ImageReplicaProps {
   /** What to hold there. Another file is another replica: the new one is complete before the old one goes. */
@@ -25,6 +47,11 @@ export interface ImageReplicaProps {
    * @default - 24 hours
    */
   readonly transferTimeoutMs?: number;
+  /**
+   * What the transfer may take of the link, and when.
+   * @default - no limit but the one that `spillway image bandwidth` sets for the machine
+   */
+  readonly bandwidth?: TransferBandwidth;
   /**
    * The replica is there only while this is true.
    * @default - always
@@ -75,7 +102,10 @@ export class ImageReplica extends Construct implements IImageReplica {
   /** @throws SpillwayError, SpillwayErrors on a bad prop */
   constructor(scope: Construct, id: string, props: ImageReplicaProps) {
     super(scope, id);
-    refuse(this.node.path, [durationRule("transferTimeoutMs", props.transferTimeoutMs)]);
+    refuse(this.node.path, [
+      durationRule("transferTimeoutMs", props.transferTimeoutMs),
+      ...bandwidthRules(props.bandwidth),
+    ]);
     SpillwayProvider.of(this).use(props.site);
     this.site = props.site;
     this.condition = props.when;
@@ -83,6 +113,13 @@ export class ImageReplica extends Construct implements IImageReplica {
       site: props.site.name,
       source: pathFromStack(this, props.image.source),
       digest: props.image.digest,
+      exact: props.image.exact,
+      format: props.image.format,
+      bandwidth: props.bandwidth && {
+        cap: props.bandwidth.cap,
+        windows: props.bandwidth.windows && [...props.bandwidth.windows],
+        timeZone: props.bandwidth.timeZone,
+      },
       retain: props.retain,
       timeouts:
         props.transferTimeoutMs === undefined ? undefined : { create: hclDuration(props.transferTimeoutMs) },
@@ -91,4 +128,20 @@ export class ImageReplica extends Construct implements IImageReplica {
     });
     this.imageDigest = attributeOf(this.resource, "digest");
   }
+}
+
+function bandwidthRules(bandwidth: TransferBandwidth | undefined): readonly Rule[] {
+  if (bandwidth === undefined || isPartlyUnknown(bandwidth)) return [];
+  const { cap, windows, timeZone } = bandwidth;
+  return tryParseBandwidth({ cap, windows, timeZone }).problems.map(({ problem, mend, attribute = [] }) => ({
+    problem: `\`bandwidth\`: ${problem}`,
+    mend,
+    attribute: ["bandwidth", ...attribute.map(String)],
+  }));
+}
+
+function isPartlyUnknown({ cap, windows, timeZone }: TransferBandwidth): boolean {
+  return [cap, windows, timeZone, ...(Token.isUnresolved(windows) ? [] : (windows ?? []))].some((value) =>
+    Token.isUnresolved(value),
+  );
 }

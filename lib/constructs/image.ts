@@ -1,7 +1,7 @@
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { App, TerraformStack, Token } from "cdktf";
 import type { IConstruct } from "constructs";
-import { digestRule, refuse, textRule } from "./validate";
+import { digestRule, refuse, rule, textRule } from "./validate";
 
 export interface ImageProps {
   /**
@@ -10,10 +10,21 @@ export interface ImageProps {
    */
   readonly source: string;
   /**
-   * What the file must be: `sha256:` and 64 lower-case hex digits. A file that is something else is refused by the plan.
+   * What the file must be: `sha256:` and 64 lower-case hex digits, as `spillway image index FILE` prints them. A file that is something
+   * else is refused by the plan.
    * @default - whatever the file is when planned
    */
   readonly digest?: string;
+  /**
+   * Bit by bit, also what the image's file systems call free. It makes transfers longer, and another image (another digest) of the file.
+   * @default false: free blocks count as zeros
+   */
+  readonly exact?: boolean;
+  /**
+   * How the file is read. Name it for images of machines that are not trusted.
+   * @default - told from the file's first bytes
+   */
+  readonly format?: "raw" | "qcow2";
 }
 
 /**
@@ -25,15 +36,25 @@ export interface ImageProps {
 export class Image {
   readonly source: string;
   readonly digest?: string;
+  readonly exact?: boolean;
+  readonly format?: "raw" | "qcow2";
 
   /** @throws SpillwayError, SpillwayErrors on a bad prop */
   constructor(props: ImageProps) {
     refuse("Image", [
       textRule("source", props.source, "Give the path of the image file."),
       digestRule("digest", props.digest),
+      rule(
+        props.format === undefined || props.format === "raw" || props.format === "qcow2",
+        "format",
+        `must be "raw" or "qcow2", got ${JSON.stringify(props.format)}`,
+        "Leave it out to have it told from the file's first bytes.",
+      ),
     ]);
     this.source = props.source;
     this.digest = props.digest;
+    this.exact = props.exact;
+    this.format = props.format;
   }
 }
 

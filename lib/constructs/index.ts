@@ -7,7 +7,7 @@ export type { SpillwayProviderProps } from "./spillway-provider";
 export { HealthMonitor } from "./health-monitor";
 export type { HealthMonitorProps } from "./health-monitor";
 export { ImageReplica } from "./image-replica";
-export type { IImageReplica, ImageReplicaProps } from "./image-replica";
+export type { IImageReplica, ImageReplicaProps, TransferBandwidth } from "./image-replica";
 export type { IPool, PoolProps, PoolSettings } from "./pool";
 export { OnPremPool } from "./on-prem-pool";
 export type { OnPremPoolAttributes, OnPremPoolProps } from "./on-prem-pool";
@@ -25,5 +25,7 @@ export type {
 } from "./global-record";
 export { Burst } from "./burst";
 export type { BurstCloud, BurstOnPrem, BurstProps, IBurst } from "./burst";
+export type { PrePositioning } from "./pre-positioning";
+export type { SeedPrices } from "../hook/manifest";
 export { DEFAULT_POLICY } from "./burst-policy";
 export type { Condition } from "./condition";

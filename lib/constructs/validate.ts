@@ -79,7 +79,7 @@ export function digestRule(attribute: string, value: string | undefined): Rule {
   return broken(
     attribute,
     `must be sha256: and 64 lower-case hex digits, got ${JSON.stringify(value)}`,
-    "Take it from `sha256sum FILE`, or leave it out.",
+    "Take it from `spillway image index FILE`, or leave it out.",
   );
 }
 

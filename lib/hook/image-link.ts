@@ -1,5 +1,5 @@
 import { SiteDirectory } from "../site/client";
-import { findImage, transferImage } from "../steps/transfer";
+import { transferImage, type TransferRequest } from "../steps/transfer";
 import type { StepContext } from "../wait";
 import type { BandwidthPlan } from "../image/bandwidth";
 import type { PushResult } from "../image";
@@ -7,15 +7,15 @@ import type { BurstManifest } from "./manifest";
 
 /** How an image file gets to the cloud between bursts. */
 export interface ImageLink {
-  /** Is the image complete there? @throws SpillwayError, AbortedError */
-  holds(digest: string, context: StepContext): Promise<boolean>;
+  /** Digests of the images that are complete there. @throws SpillwayError, AbortedError */
+  held(context: StepContext): Promise<readonly string[]>;
   /**
    * Sends what is missing there. Goes on where an earlier one was cut off.
    * @param pace `capBps`: what is allowed now, undefined for all; `plan`: what is allowed when
    * @throws SpillwayError, AbortedError
    */
   push(
-    image: { readonly source: string; readonly digest?: string },
+    image: Pick<TransferRequest, "source" | "digest" | "exact" | "format">,
     pace: { readonly capBps?: number; readonly plan: BandwidthPlan },
     context: StepContext,
   ): Promise<Pick<PushResult, "digest" | "sizeBytes" | "sentBytes">>;
@@ -27,7 +27,10 @@ export function imageLink(manifest: Pick<BurstManifest, "sites" | "cloud">): Ima
   const sites = new SiteDirectory(manifest.sites);
   const { site } = manifest.cloud;
   return {
-    holds: async (digest, context) => (await findImage(sites, { site, digest }, context)) !== undefined,
+    held: async ({ signal }) => {
+      const images = await sites.get(site).images({ signal });
+      return images.filter(({ complete }) => complete).map(({ digest }) => digest);
+    },
     push: (image, { plan }, context) => transferImage(sites, { site, ...image, bandwidth: plan }, context),
     close: () => sites.close(),
   };

@@ -184,7 +184,12 @@ export class Loop {
   /** Before anything is done about a decision: what is in the background gives way to a burst at once. */
   private bringImageNearer(): void {
     const { observation, state, work } = this;
-    this.parts.prePositioner?.consider({ state, isApplying: work !== undefined, observation });
+    try {
+      this.parts.prePositioner?.consider({ state, isApplying: work !== undefined, observation });
+      this.say("image", undefined);
+    } catch (error) {
+      this.say("image", `the image cannot be brought nearer: ${messageOf(error)}`);
+    }
   }
 
   private async act(): Promise<void> {

@@ -33,6 +33,10 @@ export interface PrePosition {
   readonly source: string;
   /** When given, the file must have it. */
   readonly digest?: string;
+  /** Bit by bit. @default false: what its file systems call free counts as zeros */
+  readonly exact?: boolean;
+  /** @default - told from the file's first bytes */
+  readonly format?: "raw" | "qcow2";
   /** Between two transfers. */
   readonly everyMs: number;
   /** What it may take of the link: `10Mbit`, `2MB/s`. @default - a quarter of the rate measured last */

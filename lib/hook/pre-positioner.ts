@@ -240,10 +240,11 @@ export class PrePositioner {
       },
     };
     const source = lookAt(settings.source)?.identity ?? "";
-    if (before?.source === source && (await link.holds(before.digest, context)))
+    const held = before ? await link.held(context) : [];
+    if (before?.source === source && held.includes(before.digest))
       return { now: { ...before, doneAt: clock.now() }, sentBytes: 0 };
     const { digest, sizeBytes, sentBytes } = await link.push(
-      { source: settings.source, digest: settings.digest },
+      settings,
       { capBps: run.capBps, plan: run.plan },
       context,
     );
@@ -253,7 +254,7 @@ export class PrePositioner {
       mostSentBytes: Math.max(sentBytes, before?.mostSentBytes ?? 0),
       ...(run.capBps === undefined ? {} : { capBps: run.capBps }),
       linkBps: this.linkBps,
-      superseded: [...new Set(earlier)].filter((each) => each !== digest),
+      superseded: [...new Set(earlier)].filter((each) => each !== digest && held.includes(each)),
     };
     return { now, sentBytes };
   }
@@ -280,10 +281,11 @@ export class PrePositioner {
     if (!settings.seed || !lastDone || this.linkBps <= 0) return;
     const { sizeBytes, sentBytes, mostSentBytes } = lastDone;
     const isShown = mostSentBytes >= sizeBytes * LEAST_SHARE;
+    const { seed } = settings;
     const verdict = keepSeed({
-      burstsPerMonth: BURSTS_PER_MONTH,
-      leadTimeMs: LEAD_TIME_MS,
-      ...settings.seed,
+      ...seed,
+      burstsPerMonth: seed.burstsPerMonth ?? BURSTS_PER_MONTH,
+      leadTimeMs: seed.leadTimeMs ?? LEAD_TIME_MS,
       sizeBytes,
       coldBytes: isShown ? mostSentBytes : sizeBytes * PACKED_SHARE,
       // The next delta is guessed by the last one; a transfer of the whole is none.

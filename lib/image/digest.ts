@@ -23,7 +23,7 @@ export function requireDigest(digest: string, place: string): string {
   throw new SpillwayError({
     place,
     problem: `"${digest}" is not an image digest`,
-    mend: "Write it as sha256: and 64 lower-case hex digits, as `sha256sum FILE` prints them.",
+    mend: "Write it as sha256: and 64 lower-case hex digits, as `spillway image index FILE` prints them.",
     attribute: ["digest"],
   });
 }

@@ -20,7 +20,7 @@ export function prePositionProblems(
   settings: PrePosition,
   prefix = "prePosition",
 ): Omit<ProblemReport, "place">[] {
-  const { source, everyMs, cap, windows, timeZone, seed } = settings;
+  const { source, exact, format, everyMs, cap, windows, timeZone, seed } = settings;
   const problems: Omit<ProblemReport, "place">[] = [];
   const wrong = (name: string, must: string, value: unknown, mend: string) =>
     problems.push({
@@ -30,6 +30,10 @@ export function prePositionProblems(
     });
   if (typeof source !== "string" || source === "")
     wrong("source", "be a path", source, "Give the path of the image file.");
+  if (exact !== undefined && typeof exact !== "boolean")
+    wrong("exact", "be true or false", exact, "Leave it out unless free blocks are to be sent too.");
+  if (format !== undefined && format !== "raw" && format !== "qcow2")
+    wrong("format", 'be "raw" or "qcow2"', format, "Leave it out to have it told from the file.");
   if (!Number.isInteger(everyMs) || everyMs < SHORTEST_MS)
     wrong(
       "everyMs",

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Candidate, DeltaIndex } from "./delta-index";
 import { PAGE_BYTES, type DeltaBase, type PageCache } from "./page-cache";
 
@@ -17,9 +18,13 @@ export interface Match {
 export type Allowed = (base: number, offset: number, length: number) => boolean;
 
 /** A first match is at least so long: it costs about six bytes, and what it saves would have been compressed. */
-const MIN_MATCH_BYTES = 24;
+const MIN_MATCH_BYTES = 32;
 /** A match that goes on where the one before would have, had a few bytes not changed, costs two bytes. */
-const MIN_CONTINUED_BYTES = 12;
+const MIN_CONTINUED_BYTES = 16;
+/** Pages that are read at the same time. */
+const MAX_READ_AHEAD = 32;
+/** Nothing else waits longer than this. */
+const MAX_TURN_MS = 2;
 /** What is allowed or not as a whole. */
 const BLOCK_BYTES = 2 ** 20;
 /** Candidates are windows of so many bytes. */
@@ -28,8 +33,8 @@ const WINDOW_BYTES = 32;
 const MAX_CHANGED_BYTES = 64;
 
 /**
- * What of a block's ranges is in the bases: ascending, disjoint, within the ranges, each compared byte by byte. The same index, block and bases
- * give the same matches.
+ * What of a block's ranges is in the bases: ascending, disjoint, within the ranges, each compared byte by byte. The same
+ * index, block and bases give the same matches.
  * @param hints further places to look at, ascending: where the matches beside a range would go on
  */
 export async function findMatches(
@@ -44,15 +49,41 @@ export async function findMatches(
   const candidates = index.candidates(block, literalRanges);
   const all = hints.length === 0 ? candidates : [...candidates, ...hints].sort((a, b) => a.at - b.at);
   const known = all.filter(({ base, offset }) => offset < (bases.get(base)?.sizeBytes ?? 0));
+  await readAhead(known, bases, cache);
   const search = new Search(block, bases, cache, allowed);
   let next = 0;
+  let resumed = performance.now();
   for (const [start, end] of literalRanges) {
     search.begin(start, end);
     for (; next < known.length && known[next].at < end; next++) {
-      if (search.concerns(known[next])) await search.look(known[next]);
+      if (!search.concerns(known[next])) continue;
+      await search.look(known[next]);
+      if (performance.now() - resumed < MAX_TURN_MS) continue;
+      await nextTurn();
+      resumed = performance.now();
     }
   }
   return search.matches;
+}
+
+/** Reads the pages that are wanted first at once: one after the other, each would cost a disk's latency. */
+async function readAhead(
+  candidates: readonly Candidate[],
+  bases: ReadonlyMap<number, DeltaBase>,
+  cache: PageCache,
+): Promise<void> {
+  const reads = new Set<Promise<Uint8Array>>();
+  const most = Math.min(MAX_READ_AHEAD, cache.capacity >> 1);
+  let [lastBase, lastPage] = [-1, -1];
+  for (const { base: number, offset } of candidates) {
+    const page = Math.floor(offset / PAGE_BYTES);
+    if (number === lastBase && page === lastPage) continue;
+    [lastBase, lastPage] = [number, page];
+    const base = bases.get(number);
+    if (base && !cache.peek(base, page)) reads.add(cache.read(base, page));
+    if (reads.size === most) break;
+  }
+  await Promise.all(reads);
 }
 
 class Search {

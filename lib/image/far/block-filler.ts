@@ -7,8 +7,8 @@ import type { Part } from "./transfer";
 const HOLE_BYTES = 64 * 1024;
 /** Copies from places that lie so near to each other are read together. */
 const NEAR_BYTES = 64 * 1024;
-/** Copies that are looked at together. */
-const COPIES_AT_ONCE = 16 * 1024;
+/** Pieces of a block that are looked at together. */
+const PIECES_AT_ONCE = 16 * 1024;
 /** Of the blocks that were copied from, so many are looked at when the bytes are not right. */
 const MAX_SUSPECTS = 64;
 
@@ -21,10 +21,19 @@ export type CopyReader = (base: number, offset: number, into: Uint8Array) => Pro
 export type CopyCheck = (base: number, offset: number, length: number, block: number) => void;
 
 interface Copy {
+  /** Which one of the block's copies it is, in their order. */
+  readonly order: number;
   readonly base: number;
   readonly offset: number;
   readonly at: number;
   readonly length: number;
+}
+
+/** Bytes of a block that are not copied: literals, or (without) zeros. */
+interface Fill {
+  readonly at: number;
+  readonly length: number;
+  readonly literals: Uint8Array | undefined;
 }
 
 /** What a block was filled with. */
@@ -60,6 +69,7 @@ export class BlockFiller {
     const data: [number, number][] = [];
     const sources = new Map<number, Set<number>>();
     let copies: Copy[] = [];
+    let fills: Fill[] = [];
     let suspects = 0;
     for (let at = 0; at < bytes.length;) {
       const op = (this.op ??= this.nextOp());
@@ -68,11 +78,7 @@ export class BlockFiller {
         const base = op.kind === "copy" ? op.base : SELF;
         const offset = op.offset + this.used;
         this.check(base, offset, length, block);
-        if (isNeeded) copies.push({ base, offset, at, length });
-        if (copies.length >= COPIES_AT_ONCE) {
-          await this.copyAll(copies, bytes);
-          copies = [];
-        }
+        if (isNeeded) copies.push({ order: copies.length, base, offset, at, length });
         for (
           let source = Math.floor(offset / BLOCK_BYTES);
           source * BLOCK_BYTES < offset + length;
@@ -86,9 +92,14 @@ export class BlockFiller {
         }
       } else if (op.kind === "literal") {
         const from = this.literalsUsed;
-        if (isNeeded) bytes.set(this.content.literals.subarray(from, from + length), at);
+        const literals = this.content.literals.subarray(from, from + length);
+        if (isNeeded) fills.push({ at, length, literals });
         this.literalsUsed += length;
-      } else if (isNeeded) bytes.fill(0, at, at + length);
+      } else if (isNeeded) fills.push({ at, length, literals: undefined });
+      if (copies.length + fills.length >= PIECES_AT_ONCE) {
+        await this.fillIn(copies, fills, bytes);
+        [copies, fills] = [[], []];
+      }
       if (op.kind !== "zero") {
         const last = data.at(-1);
         if (last && at - last[1] < HOLE_BYTES) last[1] = at + length;
@@ -98,7 +109,7 @@ export class BlockFiller {
       this.used += length;
       if (this.used === op.length) this.op = undefined;
     }
-    await this.copyAll(copies, bytes);
+    await this.fillIn(copies, fills, bytes);
     return { data, sources };
   }
 
@@ -109,22 +120,23 @@ export class BlockFiller {
     return value;
   }
 
-  private async copyAll(copies: Copy[], into: Buffer): Promise<void> {
+  private async fillIn(copies: Copy[], fills: readonly Fill[], into: Buffer): Promise<void> {
     copies.sort((one, other) => one.base - other.base || one.offset - other.offset);
     for (let first = 0; first < copies.length;) {
-      const { base, offset } = copies[first];
+      const { order, base, offset, at } = copies[first];
       let end = offset + copies[first].length;
       let next = first + 1;
+      // Side by side here as they are there: what lies between them is filled in afterwards.
+      let isInPlace = true;
       for (; next < copies.length; next++) {
         const copy = copies[next];
         const both = Math.max(end, copy.offset + copy.length);
         if (copy.base !== base || copy.offset > end + NEAR_BYTES || both - offset > BLOCK_BYTES) break;
+        isInPlace &&= copy.order === order + next - first && copy.offset - copy.at === offset - at;
         end = both;
       }
-      if (next === first + 1) {
-        const { at, length } = copies[first];
-        await this.readCopy(base, offset, into.subarray(at, at + length));
-      } else {
+      if (isInPlace) await this.readCopy(base, offset, into.subarray(at, at + end - offset));
+      else {
         await this.readCopy(base, offset, this.scratch.subarray(0, end - offset));
         for (const copy of copies.slice(first, next)) {
           const from = copy.offset - offset;
@@ -132,6 +144,10 @@ export class BlockFiller {
         }
       }
       first = next;
+    }
+    for (const { at, length, literals } of fills) {
+      if (literals) into.set(literals, at);
+      else into.fill(0, at, at + length);
     }
   }
 }

@@ -29,8 +29,11 @@ export class Indexer {
   ) {}
 
   /** Sees to it that a held image has an index, some time. */
-  request(digest: string): void {
-    void this.job(digest);
+  async request(digest: string): Promise<void> {
+    const reader = await IndexReader.open(this.files.of(digest).index).catch(() => undefined);
+    await reader?.close();
+    // Whether all of it is sound is looked at when somebody wants it.
+    if (reader?.digest !== digest) void this.job(digest);
   }
 
   /**

@@ -24,7 +24,7 @@ import type { Transfer } from "./transfer";
 import { Transfers } from "./transfers";
 
 /** Segments unpacked at once: each takes up to 14 MiB beside its body. */
-const UNPACKING_AT_ONCE = 4;
+const UNPACKING_AT_ONCE = 3;
 /** Of the disk, so much is left alone. */
 const SPARE_DISK_BYTES = 2 ** 20;
 /** Images count as arriving for so long after the last segment. */
@@ -76,7 +76,7 @@ class DirectoryStore implements ImageStore {
     for (const digest of this.held.digests) await this.dropTransfersOf(digest);
     for (const digest of this.held.digests) await this.takeBackIfCut(digest);
     await this.link.restore();
-    for (const digest of this.held.digests) this.indexer.request(digest);
+    for (const digest of this.held.digests) await this.indexer.request(digest);
   }
 
   async openTransfer(id: string, request: TransferRequest): Promise<TransferState> {
@@ -306,7 +306,7 @@ class DirectoryStore implements ImageStore {
       await this.transfers.finished(transfer);
       await this.pins.drop(digest);
       await this.link.remember();
-      this.indexer.request(digest);
+      await this.indexer.request(digest);
     }
     await this.dropTransfersOf(digest);
     await this.transfers.drop(id);

@@ -7,6 +7,9 @@ import type { ChunkList } from "./index-format";
 import { VarintReader } from "./varint";
 
 const READ_BYTES = 512 * 1024;
+/** Of this module, for the loops over millions of entries: what another module exports is looked up anew each time. */
+const KEY_BYTES = format.KEY_BYTES;
+const MAX_ENTRY = BLOCK_BYTES * 2 + 1;
 
 /** One block of an index. Its arrays are views, valid until the next one is asked for. */
 export interface IndexBlock extends ChunkList {
@@ -173,26 +176,28 @@ class EntryList implements ChunkList {
     const count = body.length >= LEAF_BYTES + 4 ? body.readUInt32LE(LEAF_BYTES) : 0;
     if (count < 1 || count > format.MAX_ENTRIES) throw format.broken(`block ${block} has ${count} entries`);
     const reader = new VarintReader(body, LEAF_BYTES + 4);
-    let [end, chunks] = [0, 0];
+    const { ends, holes, keys } = this;
+    let end = 0;
+    let chunks = 0;
     for (let i = 0; i < count; i++) {
       const tag = reader.read();
-      if (tag === undefined || tag < 2 || tag > BLOCK_BYTES * 2 + 1) {
+      if (tag === undefined || tag < 2 || tag > MAX_ENTRY) {
         throw format.broken(`entry ${i} of block ${block} has no proper length`);
       }
-      end += Math.floor(tag / 2);
-      this.ends[i] = end;
-      this.holes[i] = tag % 2;
-      if (tag % 2 === 0) chunks++;
+      end += tag >>> 1;
+      ends[i] = end;
+      holes[i] = tag & 1;
+      chunks += 1 - (tag & 1);
     }
     if (end !== blockBytes) throw format.broken(`the entries of block ${block} add up to ${end} bytes`);
-    if (body.length - reader.at !== chunks * format.KEY_BYTES) {
+    if (body.length - reader.at !== chunks * KEY_BYTES) {
       throw format.broken(`block ${block} has ${body.length - reader.at} bytes of keys for ${chunks} chunks`);
     }
     for (let i = 0, at = reader.at; i < count; i++) {
-      const isHole = this.holes[i] === 1;
-      this.keys[i * 2] = isHole ? 0 : body.readUInt32LE(at);
-      this.keys[i * 2 + 1] = isHole ? 0 : body.readUInt32LE(at + 4);
-      if (!isHole) at += format.KEY_BYTES;
+      const isHole = holes[i] === 1;
+      keys[i * 2] = isHole ? 0 : body.readUInt32LE(at);
+      keys[i * 2 + 1] = isHole ? 0 : body.readUInt32LE(at + 4);
+      if (!isHole) at += KEY_BYTES;
     }
     this.count = count;
   }

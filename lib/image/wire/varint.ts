@@ -26,6 +26,11 @@ export class VarintReader {
 
   /** Undefined when there is no proper number at this place. */
   read(): number | undefined {
+    const first = this.bytes[this.at];
+    if (first < BASE) {
+      this.at++;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let i = 0; i < MAX_BYTES; i++) {

@@ -102,7 +102,8 @@ export class AgentServer {
     } catch (error) {
       answer = problemOf(error, place);
       // Nobody is left to be told, and nothing to be mended: the sender went away.
-      if (answer.status >= 500 && !response.destroyed) this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
+      if (answer.status >= 500 && !response.destroyed)
+        this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
     }
     if (!file) return send(request, response, answer);
     // A receiver that goes away in between is no news.

@@ -173,6 +173,44 @@ test("an image that is to be there beforehand does not wait for the burst", () =
   );
 });
 
+test("an image that is to be kept near is told to the hook, and still moves with the burst", () => {
+  const preposition = {
+    everyMs: 21_600_000,
+    windows: ["22:00-06:00"],
+    cap: undefined,
+    seed: { storagePricePerGbMonth: 0.08 },
+  };
+  const { stack } = declare({ preposition });
+  const replica = resourcesOf(stack, "spillway_image_replica").find(({ site }) => site === "cloud");
+  expect(replica).toHaveProperty("count", "${var.shop.burst ? 1 : 0}");
+  expect(notesOf(stack).spillway?.bursts["shop"]).toMatchObject({
+    prePosition: {
+      source: image.source,
+      everyMs: 21_600_000,
+      windows: ["22:00-06:00"],
+      seed: { storagePricePerGbMonth: 0.08 },
+    },
+  });
+  expect(JSON.stringify(notesOf(stack))).not.toContain('"cap"');
+});
+
+test("everything that is wrong with keeping an image near is told at once", () => {
+  const wrong = {
+    everyMs: 0.5,
+    cap: "20M",
+    windows: ["at night"],
+    timeZone: "Mars/Base",
+    seed: { storagePricePerGbMonth: -1 },
+  };
+  expect(refusalsOf(() => declare({ preposition: wrong }))).toEqual([
+    expect.stringMatching(/^`preposition.everyMs` must be .*, got 0.5$/),
+    expect.stringMatching(/^`preposition.cap`: the rate "20M" does not say/),
+    expect.stringMatching(/^`preposition.windows`: "at night" is not a window/),
+    expect.stringMatching(/^`preposition.timeZone` must be a time zone, got "Mars\/Base"$/),
+    expect.stringMatching(/^`preposition.seed.storagePricePerGbMonth` must be .*, got -1$/),
+  ]);
+});
+
 test("the variable is quiet by default and the output repeats the decision", () => {
   const { stack } = declare({ policy: { minCloudMembers: 2 } });
   expect(synth(stack).variable["shop"]).toMatchObject({

@@ -50,6 +50,22 @@ test("a burst is found in spillway.json of plain HCL, its paths made absolute, i
   expect(directories).toEqual({ project, stack: project });
 });
 
+test("how an image is kept near is read with its path made absolute, and refused with all that is wrong in it", () => {
+  const prePosition = { source: "images/shop.tar", everyMs: 60_000, windows: ["22:00-06:00 10Mbit"] };
+  write("spillway.json", { bursts: { shop: { ...MANIFEST, prePosition } } });
+  expect(loadManifest(project).manifest.prePosition).toEqual({
+    ...prePosition,
+    source: join(project, "images/shop.tar"),
+  });
+  const broken = { source: "", everyMs: "daily", cap: "off", windows: "22:00-06:00", seed: {} };
+  write("spillway.json", { bursts: { shop: { ...MANIFEST, prePosition: broken } } });
+  expect(() => loadManifest(project)).toThrow(
+    /^5 problems\n.*`prePosition.source`.*\n.*`prePosition.everyMs`.*\n.*`prePosition.cap` must not be off.*\n.*`prePosition.windows` must be a list.*\n.*`prePosition.seed.storagePricePerGbMonth`/,
+  );
+  write("spillway.json", { bursts: { shop: { ...MANIFEST, prePosition: true } } });
+  expect(() => loadManifest(project)).toThrow(/`prePosition` must be an object, got true/);
+});
+
 test("with several bursts one must be named; a name that is none is told the ones there are", () => {
   write("cdktf.out/stacks/a/cdk.tf.json", synthesised({ shop: MANIFEST, web: { ...MANIFEST, name: "web" } }));
   write("cdktf.out/stacks/b/cdk.tf.json", synthesised({ shop: MANIFEST }));

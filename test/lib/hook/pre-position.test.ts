@@ -79,7 +79,7 @@ function start(
     },
     directories: project.directories,
     mode: "propose",
-    observe: world.observe,
+    observe: (signal) => world.observe(signal),
     signal: controller.signal,
     onEvent: events.push,
     backOff: { firstMs: 100, longestMs: 100, giveUpAfter: Infinity },
@@ -216,7 +216,7 @@ test("a site that refuses is told of once, however often it is tried", async () 
     {
       manifest,
       imageLink: {
-        holds: () => Promise.resolve(false),
+        held: () => Promise.resolve([]),
         push: () => Promise.reject(new Error("the disk is full")),
         close: () => undefined,
       },
@@ -230,6 +230,60 @@ test("a site that refuses is told of once, however often it is tried", async () 
   ]);
   expect(journal().filter((kind) => kind === "pre-position-failed").length).toBeGreaterThanOrEqual(3);
 });
+
+test("it begins when its window opens and is stopped when that closes, by the clock of its zone", async () => {
+  let ahead = Date.parse("2026-11-23T20:59:50Z") - Date.now();
+  const clock = { now: () => Date.now() + ahead, sleep };
+  const { world, events } = start({ windows: ["22:00-06:00 4Mbit"], timeZone: "Europe/Berlin" }, { clock });
+  world.observe = () => Promise.resolve(world.observation(clock.now()));
+  const { prePosition } = await statusUntil(({ prePosition: seen }) => seen?.nextAt !== undefined);
+  expect(prePosition).toMatchObject({
+    why: "it is outside of the time that it may run in",
+    nextAt: Date.parse("2026-11-23T21:00:00Z"),
+  });
+  expect(events.of("pre-positioning")).toEqual([]);
+  ahead += 10_000;
+  const begun = await events.until(({ kind }) => kind === "pre-positioning");
+  expect(begun).toMatchObject({ capBps: 4_000_000 });
+  await statusUntil(({ prePosition: seen }) => (seen?.running?.fraction ?? 0) > 0);
+  ahead += 8 * 3_600_000;
+  expect(await events.until(({ kind }) => kind === "pre-position-stopped")).toMatchObject({
+    why: "its time is over",
+  });
+});
+
+test("a far side that measured a transfer at low priority is not believed about the link", async () => {
+  const world = new World();
+  let linkBps = 100e6;
+  const observe = async () => {
+    const seen = world.observation();
+    return { ...seen, cloud: { ...seen.cloud, linkBps } };
+  };
+  const { events } = start({ everyMs: 3_600_000 }, { observe });
+  await events.until(({ kind }) => kind === "pre-positioned");
+  linkBps = 24e6;
+  const lookedAt = Date.now();
+  const { observation } = await statusUntil(({ observation: seen }) => (seen?.at ?? 0) > lookedAt + 200);
+  expect(observation?.cloud.linkBps).toBe(100e6);
+  linkBps = 60e6;
+  await statusUntil(({ observation: seen }) => seen?.cloud.linkBps === 60e6);
+});
+
+test("the plan of a burst says what the seed is worth", async () => {
+  const imageLink = {
+    held: () => Promise.resolve([]),
+    push: () => Promise.resolve({ digest: "sha256:1", sizeBytes: 20e9, sentBytes: 8e9 }),
+    close: () => undefined,
+  };
+  const seed = { storagePricePerGbMonth: 0.1, leadTimeMs: 60_000 };
+  const { world, events } = start({ everyMs: 3_600_000, seed }, { imageLink, mode: "apply" });
+  await events.until(({ kind }) => kind === "seed-advice", 30_000);
+  world.demandRps = 600;
+  await events.until((event) => event.kind === "flipped" && event.parameters.burst, 30_000);
+  expect(events.of("planned").at(-1)?.markdown).toMatch(
+    /\n\nthe seed of 20\.0 GB costs 2\.00 a month; .* it is kept whatever it costs\.\n$/,
+  );
+}, 60_000);
 
 test("a machine whose transfers are switched off is left alone, and one where they are switched off later", async () => {
   writeBandwidth({ capBps: "off" });

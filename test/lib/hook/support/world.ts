@@ -14,7 +14,7 @@ export class World {
   recordWeights: Record<string, number> | undefined;
   looks = 0;
 
-  readonly observe: Observer = (signal) => {
+  observe: Observer = (signal) => {
     signal.throwIfAborted();
     this.looks += 1;
     return Promise.resolve(this.observation());

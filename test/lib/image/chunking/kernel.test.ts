@@ -68,7 +68,7 @@ test("cuts and keys are those of the format's description, whatever the bytes", 
     fc.property(block, (bytes) => {
       expect(kernelEntries(bytes)).toEqual(referenceEntries(bytes));
     }),
-    { numRuns: 20 },
+    { numRuns: 15 },
   );
 });
 
@@ -81,7 +81,7 @@ test("entries cover the block, holes are aligned and merged, chunks within their
         const end = chunks.ends[i];
         if (chunks.isHole(i)) {
           expect(at % 4096).toBe(0);
-          expect(bytes.subarray(at, end).every((byte) => byte === 0)).toBe(true);
+          expect(Buffer.compare(bytes.subarray(at, end), new Uint8Array(end - at))).toBe(0);
           expect(i > 0 && chunks.isHole(i - 1)).toBe(false);
         } else {
           expect(end - at).toBeGreaterThan(0);

@@ -43,7 +43,9 @@ test("a key that was not added is not found, an empty table finds none", () => {
   expect(table.find(0, 0)).toBe(-1);
   const random = words(1);
   for (let i = 0; i < 1000; i++) table.add(random.next().value, random.next().value, 0, i);
-  for (let i = 0; i < 1000; i++) expect(table.find(random.next().value, random.next().value)).toBe(-1);
+  let found = 0;
+  for (let i = 0; i < 1000; i++) if (table.find(random.next().value, random.next().value) !== -1) found++;
+  expect(found).toBe(0);
 });
 
 test("beyond its budget it refuses new keys and keeps those it has", () => {
@@ -81,6 +83,8 @@ test("keys that agree in most of their bits take no longer than others", () => {
     table.add(i, 0, 0, i);
     table.add(1, i, 0, i);
   }
-  for (let i = 2; i < 50_000; i++) expect(table.offsetAt(table.find(i, 0))).toBe(i);
+  let lost = 0;
+  for (let i = 2; i < 50_000; i++) if (table.offsetAt(table.find(i, 0)) !== i) lost++;
+  expect(lost).toBe(0);
   expect(performance.now() - started).toBeLessThan(5000);
 });

@@ -4,7 +4,8 @@ import { itMounting, itWith, mounted, run, tryRun } from "./support/tools";
 import { digestTree, fileName, removeSome, writeTree } from "./support/trees";
 
 const TOOLS = ["mkfs.ext4", "debugfs", "e2fsck", "dumpe2fs"];
-const FILES = 90;
+const FILES = 60;
+const SIZE = 32 * MIB;
 
 /** What e2fsprogs has as blocks in use, in bytes. */
 function inUseByDumpe2fs(image: string): number {
@@ -19,7 +20,7 @@ describe("ext4", () => {
   /** A file system that was filled and of which half the files were removed again, without root. */
   const make = async (image: string, options: string) => {
     await writeTree(path("tree"), FILES, 7);
-    await createDisk(image, 64 * MIB);
+    await createDisk(image, SIZE);
     run("mkfs.ext4", ["-q", "-F", ...options.split(" "), "-d", path("tree"), image]);
     const removed = Array.from(
       { length: FILES / 2 },
@@ -40,23 +41,22 @@ describe("ext4", () => {
 
   for (const [what, options] of [
     ["blocks of 1 KiB", "-b 1024"],
-    ["blocks of 2 KiB", "-b 2048 -g 2048"],
-    ["blocks of 4 KiB", "-b 4096 -g 2048"],
+    ["blocks of 2 KiB", "-b 2048 -g 1024"],
+    ["blocks of 4 KiB", "-b 4096 -g 1024"],
     ["metadata in each group", "-b 1024 -O ^flex_bg"],
     ["metadata packed together", "-b 4096 -g 1024 -E packed_meta_blocks=1"],
-    ["clusters", "-b 4096 -O bigalloc -C 16384 -g 8192"],
+    ["clusters", "-b 4096 -O bigalloc -C 16384 -g 4096"],
     ["clusters of blocks of 1 KiB", "-b 1024 -O bigalloc -C 8192"],
-    ["block numbers of 32 bits", "-b 4096 -O ^64bit -g 2048"],
+    ["block numbers of 32 bits", "-b 4096 -O ^64bit -g 1024"],
     ["descriptors in their own groups", "-b 1024 -O meta_bg,^resize_inode -g 512"],
-    ["the same with clusters", "-b 1024 -O meta_bg,bigalloc,^resize_inode -C 4096 -g 2048"],
+    ["the same with clusters", "-b 1024 -O meta_bg,bigalloc,^resize_inode -C 4096 -g 1024"],
     ["sums of 16 bits", "-b 1024 -O ^metadata_csum,uninit_bg"],
     ["sums of 16 bits, and 64 bits", "-b 1024 -O ^metadata_csum,uninit_bg,64bit"],
     ["no sums at all", "-b 1024 -O ^metadata_csum,^uninit_bg"],
     ["two superblock copies", "-b 1024 -O sparse_super2"],
     ["superblock copies everywhere", "-b 1024 -O ^sparse_super,^resize_inode"],
-    ["protection against two mounts", "-b 4096 -O mmp -g 2048"],
     ["the features of ext3", "-t ext3 -b 1024"],
-    ["the features of ext2", "-t ext2 -b 4096 -g 2048"],
+    ["the features of ext2", "-t ext2 -b 4096 -g 1024"],
   ] as const) {
     itWith(
       TOOLS,
@@ -65,11 +65,11 @@ describe("ext4", () => {
         const image = path("fs.img");
         await make(image, options);
         const map = await mapOf(image);
-        expect(map.parts).toMatchObject([{ offset: 0, length: 64 * MIB, treated: "in-use" }]);
+        expect(map.parts).toMatchObject([{ offset: 0, length: SIZE, treated: "in-use" }]);
         expect(map.parts[0]!.kind).toBe(/-t (ext\d)/.exec(options)?.[1] ?? "ext4");
         expect(map.inUse.bytes).toBe(inUseByDumpe2fs(image));
         expect(map.parts[0]!.inUseBytes).toBe(map.inUse.bytes);
-        expect(await copyWithoutFree(image, path("copy.img"), map)).toBeGreaterThan(20 * MIB);
+        expect(await copyWithoutFree(image, path("copy.img"), map)).toBeGreaterThan(8 * MIB);
         await expectIntact(path("copy.img"));
       },
     );
@@ -81,14 +81,14 @@ describe("ext4", () => {
     async () => {
       const image = path("fs.img");
       await make(image, "-b 1024");
-      await truncate(image, 64 * MIB + 12_345);
+      await truncate(image, SIZE + 12_345);
       const { inUse } = await mapOf(image);
       expect(inUse.bytesWithin(0, 4096)).toBe(4096);
-      for (const group of [1, 3, 5, 7]) {
+      for (const group of [1, 3]) {
         const start = (1 + group * 8192) * 1024;
         expect(inUse.bytesWithin(start, start + 2048)).toBe(2048);
       }
-      expect(inUse.bytesWithin(64 * MIB, 64 * MIB + 12_345)).toBe(12_345);
+      expect(inUse.bytesWithin(SIZE, SIZE + 12_345)).toBe(12_345);
     },
   );
 
@@ -111,8 +111,8 @@ describe("ext4", () => {
       ["has another such feature", "ssv feature_ro_compat 0x80046b", /not known \(ro_compat 0x800000\)/],
       [
         "claims to be larger than its place",
-        "ssv blocks_count 65537",
-        /67109888 bytes, more than the 67108864/,
+        "ssv blocks_count 32769",
+        /33555456 bytes, more than the 33554432/,
       ],
       [
         "has one block free more than its bitmap",
@@ -128,7 +128,7 @@ describe("ext4", () => {
     ] as const) {
       itWith(TOOLS, `when it ${what}`, async () => {
         const image = path("fs.img");
-        await createDisk(image, 64 * MIB);
+        await createDisk(image, SIZE);
         run("mkfs.ext4", ["-q", "-F", "-b", "1024", image]);
         run("debugfs", ["-w", "-f", "-", image], `${command}\n`);
         await expectExact(image, why);
@@ -138,7 +138,7 @@ describe("ext4", () => {
     for (const options of ["metadata_csum", "^metadata_csum"]) {
       itWith(TOOLS, `when a bit of a bitmap flipped (${options})`, async () => {
         const image = path("fs.img");
-        await createDisk(image, 64 * MIB);
+        await createDisk(image, SIZE);
         run("mkfs.ext4", ["-q", "-F", "-b", "1024", "-O", options, image]);
         const [, bitmap] = /Group 0:[^]*?Block bitmap at (\d+)/.exec(run("dumpe2fs", [image]))!;
         await patch(image, Number(bitmap) * 1024 + 1023, Buffer.of(0x01));
@@ -151,7 +151,7 @@ describe("ext4", () => {
 
     itWith(TOOLS, "when its superblock is damaged", async () => {
       const image = path("fs.img");
-      await createDisk(image, 64 * MIB);
+      await createDisk(image, SIZE);
       run("mkfs.ext4", ["-q", "-F", image]);
       await patch(image, 1024 + 0x78, Buffer.from("label"));
       await expectExact(image, /superblock whose checksum is wrong/);
@@ -159,7 +159,7 @@ describe("ext4", () => {
 
     itMounting(TOOLS, "while it is mounted, and no longer when it was unmounted", async () => {
       const image = path("fs.img");
-      await createDisk(image, 64 * MIB);
+      await createDisk(image, SIZE);
       run("mkfs.ext4", ["-q", "-F", image]);
       await mounted(image, "", async (at) => {
         await writeTree(at, 20, 1);
@@ -173,11 +173,11 @@ describe("ext4", () => {
 
   itMounting(TOOLS, "that was in real use is whole without its free blocks", async () => {
     const image = path("fs.img");
-    await createDisk(image, 64 * MIB);
+    await createDisk(image, SIZE);
     run("mkfs.ext4", ["-q", "-F", "-b", "1024", image]);
     const expected = await mounted(image, "", async (at) => {
-      await writeTree(at, 200, 1);
-      await removeSome(at, 200);
+      await writeTree(at, 150, 1);
+      await removeSome(at, 150);
       await writeTree(`${at}/again`, 60, 2);
       return digestTree(at);
     });

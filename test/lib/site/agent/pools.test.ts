@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -15,6 +14,7 @@ import {
   startSite,
 } from "../../../support/site";
 import { startLoad } from "../../../support/load";
+import { digestOf } from "../../../support/image";
 import { probe } from "../../../../lib/steps/direct/probe";
 import { sleep } from "../../../../lib/wait";
 
@@ -177,7 +177,7 @@ test("members that die over and over fail the pool with their last words; a retr
 test("an image that cannot be started fails the pool and says what is wrong with it", async () => {
   const broken = join(dir, "broken.tar");
   writeFileSync(broken, Buffer.alloc(20_000, "no archive at all "));
-  const digest = `sha256:${createHash("sha256").update(readFileSync(broken)).digest("hex")}`;
+  const { digest } = await digestOf(broken);
   await push(site, { path: broken, digest, bytes: 20_000 });
   await site.client.putPool(
     "shop",

@@ -9,7 +9,7 @@ export async function writeTree(directory: string, files: number, seed: number):
   for (let i = 0; i < files; i++) {
     const folder = join(directory, `folder-${i % 5}`);
     await mkdir(folder, { recursive: true });
-    const bytes = Buffer.alloc(1 + Math.floor(next() ** 3 * 200_000));
+    const bytes = Buffer.alloc(1 + Math.floor(next() ** 3 * 120_000));
     for (let at = 0; at + 4 <= bytes.length; at += 4) bytes.writeInt32LE((next() * 2 ** 32) | 0, at);
     await writeFile(join(folder, fileName(i)), bytes);
   }

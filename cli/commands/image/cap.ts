@@ -1,0 +1,62 @@
+import { formatDuration } from "../../../lib/duration";
+import {
+  bandwidthFile,
+  bandwidthText,
+  capAt,
+  formatCap,
+  formatWindow,
+  nextChange,
+  parseBandwidth,
+  readBandwidth,
+  writeBandwidth,
+  type BandwidthPlan,
+} from "../../../lib/image/bandwidth";
+import { EXIT } from "../../output";
+
+export interface CapOptions {
+  readonly rate?: string;
+  readonly window?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** Shows this machine's cap; with a rate or a window, sets it first. Transfers that run follow within a second or two. */
+export async function run({ rate, window, json }: CapOptions): Promise<number> {
+  const isSetting = rate !== undefined || window !== undefined;
+  if (isSetting) {
+    const text = { cap: rate, windows: window, timeZone: presentTimeZone() };
+    writeBandwidth(parseBandwidth(withoutUndefined(text), "command line"));
+  }
+  const plan = readBandwidth();
+  const file = bandwidthFile();
+  const now = capAt(plan, new Date());
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ ok: true, file, nowBps: now ?? null, ...bandwidthText(plan) })}\n`
+      : `${planText(plan, now)}\n${file}\n`,
+  );
+  return EXIT.ok;
+}
+
+/** A file that is broken is about to be replaced. */
+function presentTimeZone(): string | undefined {
+  try {
+    return readBandwidth().timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
+function planText(plan: BandwidthPlan, now: number | undefined): string {
+  const change = nextChange(plan, new Date());
+  const until = change ? ` for ${formatDuration(change.getTime() - Date.now())}` : "";
+  const lines = [`now: ${now === undefined ? "unlimited" : now === 0 ? "off" : formatCap(now)}${until}`];
+  if (plan.windows?.length) {
+    for (const window of plan.windows) lines.push(`window: ${formatWindow(window)}`);
+    lines.push(`otherwise: ${formatCap(plan.capBps ?? "none")}`);
+  }
+  return lines.join("\n");
+}
+
+function withoutUndefined<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as Partial<T>;
+}

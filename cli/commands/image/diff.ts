@@ -1,0 +1,47 @@
+import { formatBytes } from "../../../lib/duration";
+import { indexImage } from "../../../lib/image/near";
+import { EXIT, table } from "../../output";
+import { commandContext } from "./context";
+import { diffImages } from "./diff-images";
+
+export interface DiffOptions {
+  readonly oldFile: string;
+  readonly newFile: string;
+  readonly exact?: boolean;
+  readonly json?: boolean;
+}
+
+/** Says what a new image would send to a place that holds an old one. */
+export async function run({ oldFile, newFile, exact, json }: DiffOptions): Promise<number> {
+  const { context, display } = commandContext();
+  try {
+    const old = await indexImage({ source: oldFile, exact, context });
+    const fresh = await indexImage({ source: newFile, exact, context });
+    const parts = await diffImages(old, fresh);
+    display.end();
+    const sum = (of: "sameBytes" | "newBytes") => parts.reduce((total, part) => total + part[of], 0);
+    const [sameBytes, newBytes] = [sum("sameBytes"), sum("newBytes")];
+    const about = ({ digest, sizeBytes, inUseBytes }: typeof old) => ({ digest, sizeBytes, inUseBytes });
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ ok: true, old: about(old), new: about(fresh), sameBytes, newBytes, parts })}\n`
+        : `${text(parts)}\n\n${newFile} would send ${formatBytes(newBytes)} (before packing) of ${formatBytes(fresh.inUseBytes)}; ${formatBytes(sameBytes)} are in ${oldFile}\n`,
+    );
+    return EXIT.ok;
+  } finally {
+    display.end();
+  }
+}
+
+function text(parts: Awaited<ReturnType<typeof diffImages>>): string {
+  return table([
+    ["OFFSET", "SIZE", "KIND", "SAME", "NEW"],
+    ...parts.map(({ offset, length, kind, sameBytes, newBytes }) => [
+      String(offset),
+      formatBytes(length),
+      kind,
+      formatBytes(sameBytes),
+      formatBytes(newBytes),
+    ]),
+  ]);
+}

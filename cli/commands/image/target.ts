@@ -1,0 +1,143 @@
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { SpillwayError } from "../../../lib/errors";
+import { openImageDirectory, parseSshAddress, SshTarget } from "../../../lib/image/targets";
+import type { ImageTarget } from "../../../lib/image/wire/target";
+import { SiteClient, SiteDirectory } from "../../../lib/site/client";
+import type { StepContext } from "../../../lib/wait";
+import { endpointsOf } from "../../project";
+import { siteTarget } from "./site-target";
+
+export interface TargetOptions {
+  /** @default "." */
+  readonly dir?: string;
+  readonly tokenFile?: string;
+  readonly tokenEnv?: string;
+  readonly caFile?: string;
+  readonly rsh?: string;
+  readonly remoteCommand?: string;
+  readonly endpointUrl?: string;
+}
+
+/** A target that was found and answers. */
+export interface OpenTarget {
+  readonly target: ImageTarget;
+  /** Names it apart from all others. */
+  readonly name: string;
+  /** Reads an image there again, wholly. @returns its size */
+  readonly verify: (digest: string, context: StepContext) => Promise<{ readonly sizeBytes: number }>;
+  /** To be called for each image that was pushed, with the index that this side made. */
+  readonly keepIndex?: (digest: string, indexPath: string, signal: AbortSignal) => Promise<void>;
+  readonly close: () => Promise<void> | void;
+}
+
+export type TargetKind = "site" | "agent" | "ssh" | "bucket" | "directory";
+
+/** What sort of target a text names. */
+export function kindOf(text: string): TargetKind {
+  if (text.startsWith("site:")) return "site";
+  if (/^https?:\/\//.test(text)) return "agent";
+  if (text.startsWith("ssh://")) return "ssh";
+  if (text.startsWith("s3://")) return "bucket";
+  return "directory";
+}
+
+/**
+ * Finds a target and connects to it, so that what is wrong is told before anything is read or sent.
+ * @throws SpillwayError
+ */
+export async function openTarget(
+  text: string,
+  options: TargetOptions,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<OpenTarget> {
+  switch (kindOf(text)) {
+    case "site":
+      return openSite(text.slice("site:".length), options);
+    case "agent":
+      return openAgent(text, options);
+    case "ssh":
+      return openSsh(text, options, tell, signal);
+    case "bucket":
+      return (await import("./bucket-target.js")).openBucket(text, options, signal);
+    case "directory":
+      return openDirectory(text);
+  }
+}
+
+function openSite(site: string, { dir = "." }: TargetOptions): OpenTarget {
+  const sites = new SiteDirectory(endpointsOf(resolve(dir)));
+  return siteTarget(sites.get(site), () => sites.close());
+}
+
+function openAgent(endpoint: string, { tokenFile, tokenEnv, caFile }: TargetOptions): OpenTarget {
+  const url = endpoint.replace(/\/+$/, "");
+  const client = new SiteClient(new URL(url).host, {
+    endpoint: url,
+    tokenFile: tokenFile && resolve(tokenFile),
+    tokenEnv,
+    caFile: caFile && resolve(caFile),
+  });
+  return siteTarget(client, () => client.close());
+}
+
+async function openSsh(
+  text: string,
+  { rsh, remoteCommand }: TargetOptions,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<OpenTarget> {
+  const address = parseSshAddress(text);
+  const target = new SshTarget(address, { rsh, remoteCommand, tell });
+  try {
+    const directory = await target.connect(signal);
+    const port = address.port === undefined ? "" : `:${address.port}`;
+    return {
+      target,
+      name: `ssh://${address.destination}${port}${directory}`,
+      verify: (digest, context) => target.verify(digest, context.signal),
+      close: () => target.close(),
+    };
+  } catch (error) {
+    target.close();
+    throw error;
+  }
+}
+
+async function openDirectory(text: string): Promise<OpenTarget> {
+  const path = resolve(text);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw unknownScheme(text);
+  if (existsSync(path) && !statSync(path).isDirectory()) throw notADirectory(path);
+  const directory = await openImageDirectory(path);
+  return {
+    target: directory,
+    name: path,
+    verify: (digest, { signal, progress }) =>
+      directory.verify(digest, {
+        signal,
+        onRead: (bytes, ofBytes) =>
+          progress({
+            step: "transfer",
+            subject: digest.slice(0, 19),
+            message: `read ${Math.floor((bytes / ofBytes) * 100)} %`,
+            fraction: bytes / ofBytes,
+          }),
+      }),
+    close: () => directory.close(),
+  };
+}
+
+const FORMS = "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory.";
+
+function unknownScheme(text: string): SpillwayError {
+  return new SpillwayError({
+    place: text,
+    problem: `nothing is known of targets such as "${text}"`,
+    mend: FORMS,
+  });
+}
+
+function notADirectory(path: string): SpillwayError {
+  return new SpillwayError({ place: path, problem: `"${path}" is not a directory`, mend: FORMS });
+}

@@ -1,0 +1,3 @@
+export { parseSshAddress, type SshAddress } from "./address";
+export { shellCommand, type RemoteShell } from "./command";
+export { SshTarget, type SshTargetOptions } from "./target";

@@ -1,0 +1,153 @@
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { resolve } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { sleep } from "../../../wait";
+import { version } from "../../../version";
+import { DirectoryInUse, StoreLock } from "../store-lock";
+import { TargetError } from "../errors";
+import { PROTOCOL, type Hello, type VerifiableTarget } from "./protocol";
+import { refuse, serveConnection } from "./serve-connection";
+
+/** In the directory; relative, as the name of a socket may only be some 100 bytes long. */
+const SOCKET = "serve.sock";
+/** Another process holds the directory, but does not answer: it starts, or ends. */
+const TURN_MS = 30_000;
+const LOOK_MS = 50;
+
+/** A store that one process at a time may have open. */
+export interface ServedStore extends VerifiableTarget {
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly directory: string;
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Called in the directory's only process. */
+  readonly open: (directory: string) => Promise<ServedStore>;
+}
+
+/**
+ * Serves a directory's images to whoever is at the other end of these pipes, until he hangs up. Any number of processes may do so at
+ * once: the first holds the store and answers for the others, and ends after the last of them. One that is killed keeps nobody
+ * from going on. Works in the directory from then on (`process.chdir`).
+ * @returns false when it could not; why was said to the other end
+ */
+export async function serveDirectory({ directory, input, output, open }: ServeOptions): Promise<boolean> {
+  const path = resolve(directory);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    process.chdir(path);
+    const found = await holderOrLock(path);
+    if (found instanceof StoreLock) await hold(found, { directory: path, input, output, open });
+    else await join(found, input, output);
+    return true;
+  } catch (error) {
+    await refuse(output, error);
+    return false;
+  }
+}
+
+/** Who holds the store already, on the line; or the right to hold it. */
+async function holderOrLock(directory: string): Promise<Socket | StoreLock> {
+  const deadline = Date.now() + TURN_MS;
+  for (;;) {
+    const holder = await connect();
+    if (holder) return holder;
+    try {
+      return await StoreLock.take(directory);
+    } catch (error) {
+      if (!(error instanceof DirectoryInUse) || Date.now() > deadline) throw error;
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
+/** A line on which the holder has begun to speak: one that is about to end takes no more. */
+function connect(): Promise<Socket | undefined> {
+  return new Promise((settled) => {
+    const socket = createConnection(SOCKET);
+    const onError = () => settled(undefined);
+    socket.once("error", onError);
+    socket.once("close", onError);
+    socket.once("readable", () => {
+      // Readable also means that it was closed.
+      if (socket.readableLength === 0) return;
+      socket.off("error", onError);
+      socket.off("close", onError);
+      settled(socket);
+    });
+  });
+}
+
+function join(holder: Socket, input: Readable, output: Writable): Promise<void> {
+  const gone = new Promise<void>((ended) => holder.once("close", () => ended()));
+  holder.on("error", () => undefined);
+  output.on("error", () => holder.destroy());
+  input.on("error", () => holder.destroy());
+  input.pipe(holder);
+  holder.pipe(output);
+  return gone;
+}
+
+async function hold(lock: StoreLock, options: ServeOptions): Promise<void> {
+  try {
+    const store = await options.open(options.directory);
+    try {
+      await answerAll(store, options);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+async function answerAll(store: ServedStore, { directory, input, output }: ServeOptions): Promise<void> {
+  const hello: Hello = { spillway: version, protocol: PROTOCOL, directory };
+  let lines = 1;
+  let ended: () => void = () => undefined;
+  const all = new Promise<void>((resolve) => (ended = resolve));
+  const hungUp = () => {
+    if (--lines === 0) ended();
+  };
+  const server = createServer((socket) => {
+    lines++;
+    void serveConnection({ input: socket, output: socket }, store, hello)
+      .finally(() => socket.destroy())
+      .then(hungUp);
+  });
+  await listen(server);
+  try {
+    void serveConnection({ input, output }, store, hello).then(hungUp);
+    await all;
+  } finally {
+    server.close();
+  }
+}
+
+/** What a killed holder left is in nobody's use: the lock says so. */
+async function listen(server: Server): Promise<void> {
+  await rm(SOCKET, { force: true });
+  const before = process.umask(0o077);
+  try {
+    await new Promise<void>((listening, failed) => {
+      server.once("error", failed);
+      server.listen(SOCKET, listening);
+    });
+    await chmod(SOCKET, 0o600);
+  } catch (error) {
+    throw new TargetError(
+      "internal",
+      {
+        place: `${process.cwd()}/${SOCKET}`,
+        problem: `the socket cannot be made: ${String(error)}`,
+        mend: "Give a directory on a file system of this machine, which may hold sockets.",
+      },
+      { cause: error },
+    );
+  } finally {
+    process.umask(before);
+  }
+}
