@@ -31,7 +31,10 @@ export function imageLink(manifest: Pick<BurstManifest, "sites" | "cloud">): Ima
       const images = await sites.get(site).images({ signal });
       return images.filter(({ complete }) => complete).map(({ digest }) => digest);
     },
-    push: (image, { plan }, context) => transferImage(sites, { site, ...image, bandwidth: plan }, context),
+    push: (image, { capBps }, context) => {
+      const bandwidth = capBps === undefined ? undefined : { capBps };
+      return transferImage(sites, { site, ...image, bandwidth }, context);
+    },
     close: () => sites.close(),
   };
 }

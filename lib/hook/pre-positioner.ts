@@ -243,8 +243,12 @@ export class PrePositioner {
     const held = before ? await link.held(context) : [];
     if (before?.source === source && held.includes(before.digest))
       return { now: { ...before, doneAt: clock.now() }, sentBytes: 0 };
+    const image = {
+      ...{ source: settings.source, digest: settings.digest },
+      ...{ exact: settings.exact, format: settings.format },
+    };
     const { digest, sizeBytes, sentBytes } = await link.push(
-      settings,
+      image,
       { capBps: run.capBps, plan: run.plan },
       context,
     );

@@ -15,7 +15,7 @@ const isWindow = (text: string): CheckResult => {
   const parsed = tryParseWindow(text);
   if ("window" in parsed) return undefined;
   const [first] = parsed.problems;
-  return { problem: `must be a window of time: ${first?.problem}`, mend: first?.mend };
+  return { problem: "must be a window of time", mend: first?.mend };
 };
 
 const isTimeZone = (text: string): CheckResult => {

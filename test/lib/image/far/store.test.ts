@@ -432,6 +432,29 @@ describe("an image that is held", () => {
     expect(holds(store, digest, bytes)).toBe(true);
   });
 
+  it("may be read again by whoever doubts it: what is damaged is named, and mended by the next push", async () => {
+    const store = await storeIn();
+    const bytes = image(155);
+    const digest = await bring(store, transferId(1), bytes);
+    expect(await store.verify(digest)).toMatchObject({ digest, complete: true });
+    const path = store.path(digest);
+    chmodSync(path, 0o600);
+    const damaged = Buffer.from(bytes);
+    damaged[2 * BLOCK_BYTES + 7] ^= 1;
+    writeFileSync(path, damaged);
+    await expect(store.verify(digest)).rejects.toMatchObject({
+      code: "image-corrupt",
+      report: {
+        problem: `1 blocks are wrong on the disk of the image store, first at offset ${2 * BLOCK_BYTES}`,
+      },
+    });
+    expect(await store.status(digest)).toMatchObject({ complete: false });
+    await expect(store.verify(digest)).rejects.toMatchObject({ code: "image-incomplete" });
+    await bring(store, transferId(2), bytes);
+    expect(await store.verify(digest)).toMatchObject({ complete: true });
+    await expect(store.verify(`sha256:${"0".repeat(64)}`)).rejects.toMatchObject({ code: "image-missing" });
+  });
+
   it("that was changed while nobody looked, and is pushed again after a restart, is held still", async () => {
     const path = newDirectory();
     let store = await storeIn(path);

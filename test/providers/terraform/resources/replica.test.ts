@@ -1,4 +1,6 @@
-import { copyFileSync, renameSync, utimesSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { copyFileSync, renameSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Progress } from "../../../../lib/wait";
 import { makeImage } from "../../../support/site";
@@ -142,4 +144,62 @@ test("progress of every step goes to the file that SPILLWAY_PROGRESS names", asy
   expect(lines.every(({ at, subject, message }) => at > 0 && subject !== "" && message !== "")).toBe(true);
   expect(lines.map(({ message }) => message)).toContain("answers onprem 75 %, cloud 25 %");
   await work.must("destroy", "-auto-approve", "-no-color", QUIET);
+}, 60_000);
+
+describe("what of an image counts", () => {
+  /** A disk with a file system of 24 MiB, of which 8 MiB were used and are free again. */
+  function disk(path: string): string {
+    writeFileSync(path, "");
+    truncateSync(path, 24 * 2 ** 20);
+    execFileSync("mkfs.ext4", ["-q", "-F", "-E", "lazy_itable_init=0", path], { stdio: "ignore" });
+    const content = `${path}.content`;
+    writeFileSync(content, randomBytes(8 * 2 ** 20));
+    for (const command of [`write ${content} file`, "rm file"]) {
+      execFileSync("debugfs", ["-w", "-R", command, path], { stdio: "ignore" });
+    }
+    return path;
+  }
+
+  test("is what its file system uses, unless it is to be exact: the plan says both, and another answer is another replica", async () => {
+    const work = await Workspace.of(lab, "in-use");
+    const source = disk(join(work.folder, "disk.img"));
+    work.write("main.tf.json", replica(source));
+    const { text } = await work.planCode();
+    expect(text).toMatch(/\+ total_bytes +\= 25165824/);
+    const inUse = Number(/\+ in_use_bytes += (\d+)/.exec(text)?.[1]);
+    expect(inUse).toBeGreaterThan(0);
+    expect(inUse).toBeLessThan(8 * 2 ** 20);
+    await work.apply();
+    expect((await work.planCode()).text).toContain("No changes");
+    work.write("main.tf.json", replica(source, { exact: true }));
+    expect((await work.planCode()).text).toMatch(/digest .*# forces replacement/);
+    await work.apply();
+    expect((await work.planCode()).text).toContain("No changes");
+  }, 60_000);
+});
+
+test("what a transfer may take of the link is changed in place, and slows the transfer and its plan", async () => {
+  const work = await Workspace.of(lab, "bandwidth");
+  const image = await makeImage({ dir: join(work.folder, "images"), seed: 18, bytes: 1_500_000 });
+  work.write("main.tf.json", replica(image.path, { bandwidth: { cap: "4Mbit" } }));
+  const planned = (await work.planCode()).text;
+  expect(planned).toMatch(/\+ eta += "\d\.\d s"/);
+  const started = Date.now();
+  await work.apply();
+  expect(Date.now() - started).toBeGreaterThan(1_000);
+  work.write("main.tf.json", replica(image.path, { bandwidth: { windows: ["22:00-06:00 unlimited"] } }));
+  expect((await work.planCode()).text).toMatch(/0 to add, 1 to change, 0 to destroy/);
+  await work.apply();
+  expect((await work.planCode()).text).toContain("No changes");
+}, 60_000);
+
+test("a rate, a window or a format that is none is refused with its attribute", async () => {
+  const work = await Workspace.of(lab, "wrong");
+  const bandwidth = { cap: "fast", windows: ["sometimes"], time_zone: "Mars/Base" };
+  work.write("main.tf.json", replica("any.img", { bandwidth, format: "vmdk" }));
+  const { code, text } = await work.run("plan", "-no-color");
+  expect(code).toBe(1);
+  for (const told of ["bandwidth.cap", "bandwidth.windows[0]", "bandwidth.time_zone", "format"]) {
+    expect(text).toContain(`\`${told}\` must be`);
+  }
 }, 60_000);
