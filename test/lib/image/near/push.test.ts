@@ -227,7 +227,7 @@ describe("pushing an image into a store", () => {
     const context = listening();
     await push(await file("one.img", bytesOf(18, 40 * MB)), {
       context,
-      bandwidth: [{ cap: "none" }],
+      bandwidth: [{ capBps: "none" }],
       target: { ...bound(store), putSegment: async (...args) => slowly(() => store.putSegment(...args)) },
     });
     const sending = context.said.filter(({ message }) =>
