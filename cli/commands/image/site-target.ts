@@ -5,12 +5,25 @@ import type { OpenTarget } from "./target";
 
 /** A site's agent as a target. */
 export function siteTarget(client: SiteClient, close: () => void): OpenTarget {
+  if (!isTarget(client)) throw cannotPush(client);
   return {
-    target: client as unknown as ImageTarget,
+    target: client,
     name: `site:${client.site} at ${client.endpoint}`,
     verify: () => Promise.reject(notThere(client)),
     close,
   };
+}
+
+function isTarget(client: SiteClient): client is SiteClient & ImageTarget {
+  return "openTransfer" in client && "completeTransfer" in client;
+}
+
+function cannotPush({ site, endpoint }: SiteClient): SpillwayError {
+  return new SpillwayError({
+    place: `site ${site}, ${endpoint}`,
+    problem: "agents of this version take images from Terraform alone",
+    mend: "Declare the image in the stack (`Image`, `ImageReplica`), or push it to a directory, over ssh or to a bucket.",
+  });
 }
 
 function notThere({ site, endpoint }: SiteClient): SpillwayError {
