@@ -310,3 +310,30 @@ test("a piece or a block larger than a mebibyte is refused", async () => {
   expect(() => index.add(0, 0, new Uint8Array(2 ** 20 + 1))).toThrow(RangeError);
   expect(() => index.candidates(new Uint8Array(2 ** 20 + 1), [])).toThrow(RangeError);
 });
+
+test("a block made of crumbs from everywhere costs a bounded number of reads", async () => {
+  const crumbBytes = 64;
+  const pageBytes = 64 * 1024;
+  const block = noise(2 ** 20, 30);
+  const crumbs = block.length / crumbBytes;
+  const index = new DeltaIndex({ memoryBytes: 2 ** 20 });
+  index.plan(block.length);
+  let reads = 0;
+  const base: DeltaBase = {
+    number: 1,
+    sizeBytes: crumbs * pageBytes,
+    read: async (into, offset) => {
+      reads++;
+      const crumb = (offset / pageBytes) * crumbBytes;
+      into.set(block.subarray(crumb, crumb + crumbBytes));
+    },
+  };
+  for (let i = 0; i < crumbs; i++) {
+    index.add(1, i * pageBytes, block.subarray(i * crumbBytes, (i + 1) * crumbBytes));
+  }
+  const cache = new PageCache({ memoryBytes: 2 ** 20 });
+  const matches = await findMatches(index, block, [[0, block.length]], new Map([[1, base]]), cache);
+  expect(matches.length).toBeGreaterThan(500);
+  // Some ten thousand crumbs are candidates. A match that is looked at may touch the pages beside its own.
+  expect(reads).toBeLessThan(3 * 1024 + 64);
+});
