@@ -110,10 +110,12 @@ function put(hash: u64, place: u64): void {
   const entry = (hash & ~PLACE) | place;
   for (let i: usize = 0; i < WAYS; i++) {
     const present = load<u64>(at + (i << 3));
-    if (present === 0 || (present & ~PLACE) === (hash & ~PLACE)) {
+    if (present === 0) {
       store<u64>(at + (i << 3), entry);
       return;
     }
+    // The first place stays: of bytes that come again and again, it is the one that the far side has longest.
+    if ((present & ~PLACE) === (hash & ~PLACE)) return;
   }
   store<u64>(at + ((<usize>((hash >> 40) & (WAYS - 1))) << 3), entry);
 }

@@ -1,6 +1,7 @@
 import { borg } from "./tools/borg.mjs";
 import { rsync, rsyncInplace } from "./tools/rsync.mjs";
 import { spillway } from "./tools/spillway.mjs";
+import { spillwaySsh } from "./tools/spillway-ssh.mjs";
 import { zstdNc, zstdNcTrimmed } from "./tools/zstd-nc.mjs";
 
 /**
@@ -13,7 +14,7 @@ export const CASES = [
     title: "cold, in use",
     lossPercent: 0,
     exact: false,
-    tools: [spillway, rsync, zstdNc, zstdNcTrimmed, borg],
+    tools: [spillway, spillwaySsh, rsync, zstdNc, zstdNcTrimmed, borg],
   },
   {
     name: "warm-fs",
@@ -21,7 +22,7 @@ export const CASES = [
     held: "first",
     lossPercent: 0,
     exact: false,
-    tools: [spillway, rsync, rsyncInplace, borg],
+    tools: [spillway, spillwaySsh, rsync, rsyncInplace, borg],
   },
   {
     name: "warm-exact",
@@ -29,7 +30,7 @@ export const CASES = [
     held: "first",
     lossPercent: 0,
     exact: true,
-    tools: [spillway, rsync, rsyncInplace, borg],
+    tools: [spillway, spillwaySsh, rsync, rsyncInplace, borg],
   },
   {
     name: "warm-fs-loss-0.1",
@@ -37,7 +38,7 @@ export const CASES = [
     held: "first",
     lossPercent: 0.1,
     exact: false,
-    tools: [spillway, rsyncInplace],
+    tools: [spillway, spillwaySsh, rsyncInplace],
   },
   {
     name: "warm-fs-loss-1",
@@ -45,7 +46,7 @@ export const CASES = [
     held: "first",
     lossPercent: 1,
     exact: false,
-    tools: [spillway, rsyncInplace],
+    tools: [spillway, spillwaySsh, rsyncInplace],
   },
   {
     name: "cold-fs-related",
@@ -53,6 +54,6 @@ export const CASES = [
     held: "unrelated",
     lossPercent: 0,
     exact: false,
-    tools: [spillway, rsync, borg],
+    tools: [spillway, spillwaySsh, rsync, borg],
   },
 ];

@@ -35,7 +35,7 @@ export function judge(rows) {
     }
     const theirs = rows.filter((row) => row.case === name && row.tool.startsWith("rsync"));
     if (theirs.length === 0) continue;
-    // One that was cut off at the deadline sent and took at least that much: an upper bound that it makes easier is not used.
+    // Where none came to its end, the time at which it was cut off is less than what it would have taken.
     const done = theirs.filter((row) => row.done);
     const compared = done.length > 0 ? done : theirs;
     const share = (value, of) => Number((value / Math.min(...compared.map(of))).toFixed(2));

@@ -5,6 +5,7 @@ import { atEnd } from "./endings.mjs";
 
 const SAMPLE_MS = 100;
 const TICKS_PER_SECOND = 100;
+const CLEAR_TRIES = 60;
 
 /**
  * One end of the link: starts programs in its network namespace, and knows the CPU seconds and the memory of all of them and of
@@ -168,15 +169,20 @@ function pidsIn(namespace) {
     .map(Number);
 }
 
-/** Ends whatever runs in a namespace, and what counted it. */
+/** Ends whatever runs in a namespace, and removes what counted it; that is in use until the last thread is gone. */
 function clear(namespace, group) {
-  for (let tries = 0; tries < 40; tries++) {
+  for (let tries = 1; ; tries++) {
     const left = pidsIn(namespace);
-    if (left.length === 0) break;
     for (const pid of left) kill(pid);
+    try {
+      if (group !== undefined) rmdirSync(group.path);
+      if (left.length === 0) return;
+    } catch (problem) {
+      if (tries >= CLEAR_TRIES) throw problem;
+    }
+    if (tries >= CLEAR_TRIES) return;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
   }
-  if (group !== undefined) rmdirSync(group.path);
 }
 
 function kill(pid) {

@@ -12,7 +12,8 @@ import { FAR_ADDRESS } from "../support/wan.mjs";
 
 const PORT = 7501;
 const SITE = "cloud";
-const program = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+/** A file of this repository. */
+export const program = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 /** The command that pushes `source`, of a near side that keeps its indexes in `cache`. */
 function pushCommand({ source, endpoint, tokenFile, caFile, cache, exact }) {

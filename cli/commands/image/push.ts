@@ -23,7 +23,7 @@ export interface PushOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
-const SHORTEST_INTERVAL_MS = 10_000;
+const SHORTEST_INTERVAL_MS = 1_000;
 
 /** Brings an image to a target; with `every`, again and again. */
 export async function run(options: PushOptions): Promise<number> {
@@ -73,7 +73,7 @@ function settingsOf({ digest, cap, window, streams, every, dryRun }: PushOptions
       place: "--every",
       problem: dryRun
         ? "`--every` with `--dry-run`"
-        : `\`--every\` must be a duration of at least 10 s, got "${every}"`,
+        : `\`--every\` must be a duration of at least 1 s, got "${every}"`,
       mend: dryRun ? "Leave one of them out." : "For example: --every 6h",
     });
   }

@@ -1,4 +1,4 @@
-import { openServedStore, serveDirectory } from "../../../lib/image/targets";
+import { serveDirectory } from "../../../lib/image/targets/stdio/serve-directory";
 import { EXIT } from "../../output";
 
 export interface ServeOptions {
@@ -11,7 +11,12 @@ export async function run({ directory }: ServeOptions): Promise<number> {
   // The connection that this was started by may go while others are answered still.
   process.on("SIGHUP", () => undefined);
   const { stdin: input, stdout: output } = process;
-  const isServed = await serveDirectory({ directory, input, output, open: openServedStore });
+  const isServed = await serveDirectory({ directory, input, output, open: openStore });
   input.destroy();
   return isServed ? EXIT.ok : EXIT.failed;
+}
+
+/** Only one of several needs the store: the others, a process for each stream, are to be small. */
+async function openStore(directory: string) {
+  return (await import("../../../lib/image/targets/directory.js")).openServedStore(directory);
 }

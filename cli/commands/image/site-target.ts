@@ -6,7 +6,7 @@ import type { OpenTarget } from "./target";
 export function siteTarget(client: SiteClient, close: () => void): OpenTarget {
   return {
     target: client,
-    name: `${client.site} ${client.endpoint}`,
+    name: `site:${client.site} at ${client.endpoint}`,
     verify: async (digest, { signal }) => {
       const status = await client.verifyImage(digest, { signal });
       if (!status) throw notThere(client, digest);

@@ -37,6 +37,7 @@ export interface Streams {
     readonly from: number;
     /** With `from` streams. */
     readonly goodputBps: number;
+    readonly loss?: number;
     readonly seconds: number;
   };
   /** The last second at the present count, none being tried. */
@@ -48,6 +49,10 @@ export interface Streams {
   readonly restSeconds: number;
   /** Fewer than these were found to carry less. */
   readonly floor: number;
+  /** Loss slows a stream down; false with bbr. */
+  readonly isSlowedByLoss: boolean;
+  /** More streams lost more and carried no more: what is lost is lost in the queue that they fill themselves. */
+  readonly isLossTheirOwn?: boolean;
 }
 
 /** BBR fills a link with one stream whatever the loss, and several only push each other into the queue. */
@@ -62,6 +67,12 @@ const WORTH_MORE_CLEAN = 1.3;
 /** A link that loses so much is worth its last percents: a stream too many costs it next to nothing. */
 const HEAVY_LOSS = 0.003;
 const WORTH_MORE_HEAVY = 1.03;
+/** Loss that grows so much with twice the streams is made by them: that of the link stays. */
+const THEIR_OWN = 1.5;
+/** Where so much is lost, windows are a few segments: whatever the cause, more streams make it worse. */
+const TOO_MUCH_LOSS = 0.1;
+/** What several streams of BBR lose when they push each other into the queue. */
+const BBR_SHEDS = 0.02;
 /** Half the streams must keep so much. */
 const KEEPS = 0.95;
 /** Below, a link is taken for one that loses nothing: a full queue alone sends some again. */
@@ -87,6 +98,7 @@ export function firstStreams(options: StreamsOptions = {}): Streams {
     rested: 0,
     restSeconds: FIRST_REST,
     floor: min,
+    isSlowedByLoss: !isBbr,
   };
 }
 
@@ -107,7 +119,9 @@ export function nextStreams(now: Streams, sample: StreamsSample): Streams {
 
 function atRest(now: Streams, sample: StreamsSample): Streams {
   const { goodputBps, loss } = sample;
-  const isClean = loss !== undefined && loss < NIL_LOSS;
+  const isClean =
+    loss !== undefined &&
+    (now.isSlowedByLoss ? loss < NIL_LOSS || now.isLossTheirOwn === true : loss >= BBR_SHEDS);
   const { lastBps, settledBps } = now;
   const seen = { ...now, lastBps: goodputBps, rested: now.rested + 1 };
   if (lastBps === undefined || settledBps === undefined) {
@@ -116,28 +130,38 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
     return more(seen, sample);
   }
   if (goodputBps < settledBps * FELL) {
-    const fell = { ...seen, settledBps: goodputBps, restSeconds: FIRST_REST, floor: now.min };
-    return isClean || now.streams === now.max ? fell : more(fell, sample);
+    const fell = {
+      ...seen,
+      ...{ settledBps: goodputBps, restSeconds: FIRST_REST, floor: now.min, isLossTheirOwn: false },
+    };
+    const isStillClean = loss !== undefined && loss < NIL_LOSS;
+    return isStillClean || now.streams === now.max ? fell : more(fell, sample);
   }
   const kept = { ...seen, settledBps: Math.max(goodputBps, settledBps) };
   if (isClean && now.rested >= 1 && kept.rested < LONGEST_REST) return fewer(kept, goodputBps);
   if (isClean && kept.rested < LONGEST_REST) return kept;
   // A link that began to lose: from as few as a clean one needs it would take long to get there by doubling.
-  const began = loss !== undefined && now.streams < now.start && goodputBps < settledBps * 0.9;
+  const began =
+    now.isSlowedByLoss && loss !== undefined && now.streams < now.start && goodputBps < settledBps * 0.9;
   if (began) return more({ ...kept, floor: now.min }, sample);
   return kept.rested >= now.restSeconds ? more(kept, sample) : kept;
 }
 
 function judgeMore(now: Streams, sample: StreamsSample): Streams {
   const trial = now.trial as NonNullable<Streams["trial"]>;
-  const { goodputBps, loss } = sample;
-  if (goodputBps >= trial.goodputBps * worthAt(loss)) {
-    const found = { ...now, floor: now.min, restSeconds: FIRST_REST };
+  const { goodputBps } = sample;
+  const loss = now.isSlowedByLoss ? sample.loss : undefined;
+  const gain = goodputBps / trial.goodputBps;
+  const grows = loss !== undefined && trial.loss !== undefined && loss > trial.loss * THEIR_OWN + NIL_LOSS;
+  if (gain >= (grows ? WORTH_MORE : worthAt(loss))) {
+    const found = { ...now, floor: now.min, restSeconds: FIRST_REST, isLossTheirOwn: false };
     return now.streams === now.max ? rest(found, goodputBps, "as many as there may be") : more(found, sample);
   }
   if (trial.seconds + 1 < TRIAL_SECONDS) return { ...now, trial: { ...trial, seconds: trial.seconds + 1 } };
-  const halfWay = (loss ?? 0) >= HEAVY_LOSS ? Math.round((trial.from + now.streams) / 2) : trial.from;
-  const back = { ...now, streams: halfWay, restSeconds: Math.min(now.restSeconds * 2, LONGEST_REST) };
+  const isLossTheirOwn = grows && gain < WORTH_MORE_HEAVY;
+  const isHeavy = Math.min(loss ?? 0, trial.loss ?? 0) >= HEAVY_LOSS && !isLossTheirOwn;
+  const streams = isHeavy ? Math.round((trial.from + now.streams) / 2) : trial.from;
+  const back = { ...now, streams, isLossTheirOwn, restSeconds: Math.min(now.restSeconds * 2, LONGEST_REST) };
   return rest(back, trial.goodputBps, `${now.streams} brought no more`);
 }
 
@@ -153,7 +177,13 @@ function judgeFewer(now: Streams, sample: StreamsSample): Streams {
 function more(now: Streams, { goodputBps, loss }: StreamsSample): Streams {
   const { streams, max, linkBps, start } = now;
   if (streams >= max) return rest(now, goodputBps, "as many as there may be");
-  const isLossy = loss !== undefined && loss >= NIL_LOSS;
+  if (now.isSlowedByLoss && (loss ?? 0) >= TOO_MUCH_LOSS)
+    return rest(
+      { ...now, isLossTheirOwn: true },
+      goodputBps,
+      `${percent(loss ?? 0)} are lost: no more than these`,
+    );
+  const isLossy = now.isSlowedByLoss && loss !== undefined && loss >= NIL_LOSS;
   const forTheLink = isLossy && linkBps !== undefined ? (streams * linkBps) / goodputBps : 0;
   const afterClean = isLossy && streams < start ? start : 0;
   const next = Math.min(max, Math.max(streams * 2, afterClean, Math.min(forTheLink, streams * 8)));
@@ -161,7 +191,7 @@ function more(now: Streams, { goodputBps, loss }: StreamsSample): Streams {
     ...now,
     streams: Math.round(next),
     why: isLossy ? `each is held back by the loss of ${percent(loss)}` : "to see whether more carry more",
-    trial: { from: streams, goodputBps, seconds: 0 },
+    trial: { from: streams, goodputBps, loss, seconds: 0 },
     settledBps: goodputBps,
     rested: 0,
   };
@@ -169,11 +199,12 @@ function more(now: Streams, { goodputBps, loss }: StreamsSample): Streams {
 
 function fewer(now: Streams, goodputBps: number): Streams {
   const half = Math.max(now.min, Math.floor(now.streams / 2));
-  if (half >= now.streams || half < now.floor || now.streams <= Math.min(BBR_START, now.start)) return now;
+  const least = now.isSlowedByLoss ? Math.min(BBR_START, now.start) : 1;
+  if (half >= now.streams || half < now.floor || now.streams <= least) return now;
   return {
     ...now,
     streams: half,
-    why: "nothing is lost: fewer may carry as much",
+    why: "nothing is lost but by their own doing: fewer may carry as much",
     trial: { from: now.streams, goodputBps, seconds: 0 },
     rested: 0,
   };

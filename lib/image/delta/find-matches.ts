@@ -21,6 +21,8 @@ export type Allowed = (base: number, offset: number, length: number) => boolean;
 const MIN_MATCH_BYTES = 32;
 /** A match that goes on where the one before would have, had a few bytes not changed, costs two bytes. */
 const MIN_CONTINUED_BYTES = 16;
+/** Matches of a block begin in no more pages than this: it might be made of crumbs from everywhere, and each costs a read. */
+const MAX_PAGES = 1024;
 /** Pages that are read at the same time. */
 const MAX_READ_AHEAD = 32;
 /** Nothing else waits longer than this. */
@@ -52,11 +54,15 @@ export async function findMatches(
   await readAhead(known, bases, cache);
   const search = new Search(block, bases, cache, allowed);
   let next = 0;
+  const pages = new Set<number>();
   let resumed = performance.now();
   for (const [start, end] of literalRanges) {
     search.begin(start, end);
     for (; next < known.length && known[next].at < end; next++) {
       if (!search.concerns(known[next])) continue;
+      const page = pageKey(known[next]);
+      if (pages.size === MAX_PAGES && !pages.has(page)) continue;
+      pages.add(page);
       await search.look(known[next]);
       if (performance.now() - resumed < MAX_TURN_MS) continue;
       await nextTurn();
@@ -64,6 +70,10 @@ export async function findMatches(
     }
   }
   return search.matches;
+}
+
+function pageKey({ base, offset }: Candidate): number {
+  return base * 2 ** 40 + Math.floor(offset / PAGE_BYTES);
 }
 
 /** Reads the pages that are wanted first at once: one after the other, each would cost a disk's latency. */

@@ -15,24 +15,24 @@ export interface Partition {
 }
 
 /**
- * The partitions of a GUID partition table (UEFI specification, chapter 5), from the backup where the primary is broken.
- * @throws Doubt when both are
+ * The partitions of a GUID partition table (UEFI specification, chapter 5), from the backup where the primary is damaged.
+ * @throws Doubt when both are, or the first whose checksums are right makes no sense
  */
 export async function readGpt(disk: Region): Promise<Partition[]> {
-  let doubt: unknown;
+  let damaged = false;
   for (const backup of [false, true]) {
     for (const sectorBytes of SECTOR_BYTES) {
-      const at = backup ? Math.floor(disk.length / sectorBytes) - 1 : 1;
-      try {
-        if (await isGptHeader(disk, at * sectorBytes)) return await readTable(disk, at, sectorBytes);
-      } catch (error) {
-        if (!(error instanceof Doubt)) throw error;
-        doubt ??= error;
-      }
+      const sector = backup ? Math.floor(disk.length / sectorBytes) - 1 : 1;
+      if (!(await isGptHeader(disk, sector * sectorBytes))) continue;
+      const table = await readTable(disk, sector, sectorBytes);
+      if (table) return partitionsIn(table.entries, table.entryBytes, sectorBytes);
+      damaged = true;
     }
   }
-  throw (
-    doubt ?? new Doubt("has no header of a GUID partition table, neither at its beginning nor at its end")
+  throw new Doubt(
+    damaged
+      ? "has a GUID partition table whose checksum is wrong, and so is its copy's"
+      : "has no header of a GUID partition table, neither at its beginning nor at its end",
   );
 }
 
@@ -49,22 +49,22 @@ async function isGptHeader(disk: Region, offset: number): Promise<boolean> {
   return offset > 0 && (await disk.readUpTo(offset, 8)).toString("latin1") === "EFI PART";
 }
 
-async function readTable(disk: Region, sector: number, sectorBytes: number): Promise<Partition[]> {
-  const header = await disk.read(sector * sectorBytes, sectorBytes);
-  const headerBytes = header.readUInt32LE(12);
-  expectThat(
-    headerBytes >= 92 && headerBytes <= sectorBytes,
-    `has a partition table header of ${headerBytes} bytes`,
-  );
-  const sum = header.readUInt32LE(16);
+/** The entries as they are on the disk; undefined when a checksum is wrong. */
+async function readTable(
+  disk: Region,
+  sector: number,
+  sectorBytes: number,
+): Promise<{ readonly entries: Buffer; readonly entryBytes: number } | undefined> {
+  const header = await disk.readUpTo(sector * sectorBytes, sectorBytes);
+  if (header.length < sectorBytes) return undefined;
+  const [headerBytes, sum] = [header.readUInt32LE(12), header.readUInt32LE(16)];
+  if (headerBytes < 92 || headerBytes > sectorBytes) return undefined;
   header.writeUInt32LE(0, 16);
-  expectThat(
-    crc32(header.subarray(0, headerBytes)) === sum,
-    "has a partition table header whose checksum is wrong",
-  );
+  if (crc32(header.subarray(0, headerBytes)) !== sum) return undefined;
+  // A header that was moved, with the disk growing or shrinking around it, no longer tells where things are.
   expectThat(
     Number(header.readBigUInt64LE(24)) === sector,
-    "has a partition table header from another place",
+    "has a GUID partition table that was made elsewhere",
   );
 
   const [count, entryBytes] = [header.readUInt32LE(80), header.readUInt32LE(84)];
@@ -72,11 +72,13 @@ async function readTable(disk: Region, sector: number, sectorBytes: number): Pro
     entryBytes >= 128 && entryBytes % 8 === 0 && count * entryBytes <= MAX_ENTRIES_BYTES,
     `has a partition table of ${count} entries of ${entryBytes} bytes`,
   );
-  const entries = await disk.read(Number(header.readBigUInt64LE(72)) * sectorBytes, count * entryBytes);
-  expectThat(crc32(entries) === header.readUInt32LE(88), "has a partition table whose checksum is wrong");
+  const entries = await disk.readUpTo(Number(header.readBigUInt64LE(72)) * sectorBytes, count * entryBytes);
+  return crc32(entries) === header.readUInt32LE(88) ? { entries, entryBytes } : undefined;
+}
 
+function partitionsIn(entries: Buffer, entryBytes: number, sectorBytes: number): Partition[] {
   const partitions: Partition[] = [];
-  for (let at = 0; at < entries.length; at += entryBytes) {
+  for (let at = 0; at + entryBytes <= entries.length; at += entryBytes) {
     if (entries.subarray(at, at + 16).every((byte) => byte === 0)) continue;
     const [first, last] = [
       Number(entries.readBigUInt64LE(at + 32)),

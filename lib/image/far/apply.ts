@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { ImageStoreError } from "../errors";
 import { BLOCK_BYTES, blockLengthOf, leafOf, leafOfZeros } from "../wire/digest";
 import type { SegmentContent } from "../wire/segment";
 import type { Spaces } from "../wire/spaces";
@@ -38,13 +39,14 @@ class UnreadableBase extends Error {
  * Makes the blocks of a segment, compares each with its leaf before it is written, and notes all of them when they are in the file.
  * Callers see to it that nobody else changes these blocks.
  * @throws SegmentRefusedError then nothing of it was kept
- * @throws ImageStoreError `disk-full`
+ * @throws ImageStoreError `disk-full`; the blocks that were written are kept
  */
 export async function applySegment(context: ApplyContext, content: SegmentContent): Promise<void> {
   const { transfer, spaces } = context;
   const bases = await openBases(context, content.bases);
   const space = spaces.take(BLOCK_BYTES);
   const scratch = spaces.take(BLOCK_BYTES);
+  const kept: { block: number; leaf: Uint8Array }[] = [];
   try {
     const filler = new BlockFiller(
       content,
@@ -52,7 +54,6 @@ export async function applySegment(context: ApplyContext, content: SegmentConten
       (base, offset, length, block) => requireCopyable(context, bases, base, offset, length, block),
       (base, offset, into) => readCopy(transfer, bases, base, offset, into),
     );
-    const kept: { block: number; leaf: Uint8Array }[] = [];
     for (let i = 0; i < content.blockCount; i++) {
       const block = content.firstBlock + i;
       const bytes = space.subarray(0, blockLengthOf(transfer.sizeBytes, block));
@@ -67,6 +68,11 @@ export async function applySegment(context: ApplyContext, content: SegmentConten
       kept.push({ block, leaf });
     }
     await transfer.keep(kept);
+  } catch (error) {
+    // What a full disk has taken it need not take again.
+    const isFull = error instanceof ImageStoreError && error.code === "disk-full";
+    if (isFull) await transfer.keep(kept).catch(() => undefined);
+    throw error;
   } finally {
     spaces.give(space);
     spaces.give(scratch);

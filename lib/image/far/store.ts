@@ -23,7 +23,7 @@ import { hasAll, requireRange, requireWithin } from "./segment-fit";
 import type { Transfer } from "./transfer";
 import { Transfers } from "./transfers";
 
-/** Segments unpacked at once: each takes up to 14 MiB beside its body. */
+/** Segments unpacked at once: each takes up to 15 MiB beside its body. */
 const UNPACKING_AT_ONCE = 3;
 /** Of the disk, so much is left alone. */
 const SPARE_DISK_BYTES = 2 ** 20;

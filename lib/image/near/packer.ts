@@ -38,6 +38,7 @@ export class Packer<T> {
   private readyBytes = 0;
   private readonly packing = new Set<Promise<void>>();
   private readonly spaces = new Spaces(PACKING_AT_ONCE * 3);
+  private readonly waitingSpaces = new Spaces();
   private failure: { readonly error: unknown } | undefined;
   private isScanned = false;
   private quality = FIRST_QUALITY;
@@ -157,11 +158,17 @@ export class Packer<T> {
   }
 
   private async seal(plan: SegmentPlan): Promise<void> {
-    const { id, bytes, release } = await encodeSegment(
+    const packed = await encodeSegment(
       { ...plan, literals: [plan.literals] },
       { quality: this.quality, window: WINDOW },
       this.spaces,
     );
+    // While it waits to be sent it shall take no more memory than it has bytes.
+    const { id } = packed;
+    const space = this.waitingSpaces.take(packed.bytes.length);
+    const bytes = space.subarray(0, packed.bytes.copy(space));
+    packed.release();
+    const release = () => this.waitingSpaces.give(space);
     const { firstBlock, blockCount, imageBytes } = plan;
     this.ready.push({
       ...{ id, bytes, release, firstBlock, blockCount, imageBytes },

@@ -24,6 +24,8 @@ import type { Packer, ReadySegment } from "./packer";
 import { plainSegments } from "./plain-segments";
 import { codeOf, type Retry } from "./retry";
 
+/** Fewer leave the link idle while their last segments are written at the far side. */
+const FEWEST_STREAMS = 4;
 /** The number of streams is judged so often. */
 const JUDGE_MS = 1_000;
 const LARGEST_SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -78,7 +80,11 @@ export class Sender {
     // Each stream listens to it; Node would warn of a leak beyond ten.
     setMaxListeners(0, this.signal);
     const { linkBps, streams } = options;
-    this.streams = firstStreams({ congestionControl: congestionControl(), linkBps, ...streams });
+    const most = streams?.max ?? FEWEST_STREAMS;
+    this.streams = firstStreams({
+      ...{ congestionControl: congestionControl(), linkBps, min: Math.min(FEWEST_STREAMS, most) },
+      ...streams,
+    });
   }
 
   get streamCount(): number {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { ImageStatus } from "../../site/api";
 import type { ImageStore } from "../far";
 import { openImageStore } from "../far";
+import type { TargetCallOptions } from "../target";
 import { TargetError } from "./errors";
 import { StoreLock } from "./store-lock";
 import type { ServedStore } from "./stdio/serve-directory";
@@ -34,8 +35,15 @@ export async function openImageDirectory(directory: string): Promise<ImageDirect
   const lock = await StoreLock.take(path);
   try {
     const store = await openServedStore(path);
-    const close = () => store.close().finally(() => lock.release());
-    return { ...store, close };
+    return {
+      ...store,
+      putSegment: async (id, segmentId, segment, options) => {
+        // The directory may lie on a link (NFS), and who gives a cap means it.
+        await takeTurns(segment.length, options);
+        return store.putSegment(id, segmentId, segment, options);
+      },
+      close: () => store.close().finally(() => lock.release()),
+    };
   } catch (error) {
     await lock.release();
     throw error;
@@ -57,6 +65,15 @@ export async function openServedStore(directory: string): Promise<ImageDirectory
     close: () => store.close(),
     verify: (digest, options) => verifyHeld(store, digest, options),
   };
+}
+
+async function takeTurns(bytes: number, { pace, signal }: TargetCallOptions = {}): Promise<void> {
+  if (!pace) return;
+  for (let left = bytes; left > 0;) {
+    const slice = Math.min(pace.sliceBytes, left);
+    await pace.take(slice, signal);
+    left -= slice;
+  }
 }
 
 async function verifyHeld(

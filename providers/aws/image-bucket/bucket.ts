@@ -51,6 +51,8 @@ const CONNECT_MS = 10_000;
 const SILENCE_MS = 60_000;
 const STREAMS = 64;
 
+const ignore = () => undefined;
+
 /** The objects below a prefix of one bucket. Every method throws TargetErrors, or AbortedError. */
 export class Bucket {
   private readonly client: S3Client;
@@ -72,6 +74,8 @@ export class Bucket {
       // What is sent and read has checksums of its own.
       responseChecksumValidation: "WHEN_REQUIRED",
       requestChecksumCalculation: "WHEN_REQUIRED",
+      // It would write to the console of whoever uses this.
+      logger: { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
       requestHandler: {
         connectionTimeout: CONNECT_MS,
         socketTimeout: SILENCE_MS,

@@ -24,6 +24,8 @@ let root: string;
 let site: TestSite;
 let project: Project;
 let versions: { readonly one: MadeImage; readonly two: MadeImage };
+/** So large that it goes in many segments. */
+let large: MadeImage;
 let source: string;
 const stopping: (() => Promise<void>)[] = [];
 
@@ -34,6 +36,7 @@ beforeAll(async () => {
     one: await makeImage({ ...image, version: "1" }),
     two: await makeImage({ ...image, version: "2" }),
   };
+  large = await makeImage({ ...image, bytes: 40_000_000 });
 });
 
 beforeEach(async () => {
@@ -163,7 +166,8 @@ test("an image that did not change is looked for and not sent again; one that wa
 });
 
 test("a burst that begins stops it at once, nothing begins while it lasts, and what has crossed stays", async () => {
-  const { world, events } = start({ cap: "4Mbit" });
+  become(large);
+  const { world, events } = start({ cap: "24Mbit" });
   await statusUntil(({ prePosition }) => (prePosition?.running?.fraction ?? 0) > 0.1);
   world.demandRps = 600;
   const stopped = await events.until(({ kind }) => kind === "pre-position-stopped");
@@ -185,7 +189,8 @@ test("a burst that begins stops it at once, nothing begins while it lasts, and w
 });
 
 test("a hook that ends stops it, and the next one goes on; what was done is remembered", async () => {
-  const first = start({ cap: "4Mbit" });
+  become(large);
+  const first = start({ cap: "24Mbit" });
   await statusUntil(({ prePosition }) => (prePosition?.running?.fraction ?? 0) > 0.1);
   const began = Date.now();
   await first.stop();

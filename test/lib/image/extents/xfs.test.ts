@@ -1,4 +1,4 @@
-import { copyFile, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { copyFile, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { copyWithoutFree, createDisk, mapOf, MIB, patch, testDirectory } from "./support/images";
 import { itMounting, itWith, mounted, run, tryRun } from "./support/tools";
@@ -82,15 +82,19 @@ describe("XFS", () => {
   });
 
   itMounting(
-    TOOLS,
-    "whose log went round several times is clean after each unmounting, and not in between",
+    [...TOOLS, "xfs_logprint"],
+    "whose log goes round is clean after each unmounting, and not in between",
     async () => {
       const image = path("fs.img");
-      await make(image);
+      // Each record takes 64 KiB: 128 of them fill the log.
+      await make(image, "-l", "size=8m,su=64k");
       for (let round = 0; round < 3; round++) {
         await mounted(image, "", async (at) => {
-          for (let i = 0; i < 1000; i++) await writeFile(join(at, `round-${round}-${i}`), `${i}`);
-          run("sync", ["-f", at]);
+          for (let i = 0; i < 60; i++) {
+            const handle = await open(join(at, `round-${round}-${i}`), "w");
+            await handle.sync();
+            await handle.close();
+          }
           await copyFile(image, path("taken.img"));
         });
         expect((await mapOf(image)).parts).toMatchObject([{ kind: "xfs", treated: "in-use" }]);
@@ -98,6 +102,7 @@ describe("XFS", () => {
           { kind: "xfs", treated: "exact", why: expect.stringMatching(/log/) },
         ]);
       }
+      expect(run("xfs_logprint", [image])).toMatch(/cycle: 2/);
     },
   );
 

@@ -123,6 +123,16 @@ describe("a store whose disk is full", () => {
     expect(await store.complete(id, digest)).toMatchObject({ complete: true });
     expect(readFileSync(fileOf(path, digest)).equals(bytes)).toBe(true);
   });
+
+  it("keeps of a segment what there was room for", async () => {
+    const path = newDirectory();
+    const bytes = bytesOf(8, 6 * BLOCK_BYTES);
+    const full = await processes.start(path, ["sh", "-c", 'ulimit -f 8000 && exec "$@"', "sh"]);
+    await full.open(id, bytes.length);
+    const [segment] = await segmentsOf(bytes, 6);
+    expect((await full.put(id, segment)).code).toBe("disk-full");
+    expect(arrivedBlocks((await full.open(id, bytes.length)).arrived ?? "")).toEqual([0, 1, 2]);
+  });
 });
 
 describe("the memory of a store", () => {

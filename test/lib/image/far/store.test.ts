@@ -149,6 +149,29 @@ describe("the image store", () => {
     expect(holds(store, digestOfImage(bytes), bytes)).toBe(true);
   });
 
+  it("finds a block damaged on its disk that is copied from within the image, and asks for it again", async () => {
+    const path = newDirectory();
+    const store = await storeIn(path);
+    const block = bytesOf(5, BLOCK_BYTES);
+    const bytes = Buffer.concat([block, block]);
+    const id = transferId(1);
+    await store.openTransfer(id, { sizeBytes: bytes.length });
+    const [first] = await segmentsOf(bytes, 1);
+    await store.putSegment(id, first.id, first.bytes);
+    const wrong = Buffer.from(block);
+    wrong[70_000] ^= 1;
+    writeFileSync(join(path, `${id}.partial`), wrong);
+    const ops = [{ kind: "self" as const, offset: 0, length: BLOCK_BYTES }];
+    const leaves = leavesOf(block);
+    const second = await sealed({ firstBlock: 1, blockCount: 1, bases: [], ops, literals: [], leaves });
+    await expect(store.putSegment(id, second.id, second.bytes)).rejects.toMatchObject({
+      code: "image-corrupt",
+      withoutCopies: true,
+      message: expect.stringContaining("block 0, which is damaged"),
+    });
+    expect((await store.openTransfer(id, { sizeBytes: bytes.length })).arrived).toBe("");
+  });
+
   it("tells for each block the beginning of its leaf when it has arrived, zeros have one too", async () => {
     const store = await storeIn();
     const bytes = image(20);

@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 
 /** Text, noise, zeros and holes in turns, of a length that is no multiple of any cluster. */
 async function writeDisk(path: string): Promise<void> {
-  const size = 24 * MIB + 3 * 512;
+  const size = 10 * MIB + 3 * 512;
   const handle = await open(path, "w");
   let state = 1;
   const noise = (length: number) => {
@@ -19,10 +19,10 @@ async function writeDisk(path: string): Promise<void> {
     }
     return bytes;
   };
-  await handle.write(noise(3 * MIB + 700), 0, 3 * MIB + 700, 0);
-  await handle.write(Buffer.alloc(2 * MIB, "the same line again and again\n"), 0, 2 * MIB, 5 * MIB);
-  await handle.write(noise(512), 0, 512, 9 * MIB + 512);
-  await handle.write(noise(512), 0, 512, 13 * MIB - 512);
+  await handle.write(noise(MIB + 700), 0, MIB + 700, 0);
+  await handle.write(Buffer.alloc(MIB, "the same line again and again\n"), 0, MIB, 3 * MIB);
+  await handle.write(noise(512), 0, 512, 5 * MIB + 512);
+  await handle.write(noise(512), 0, 512, 9 * MIB - 512);
   await handle.write(noise(1000), 0, 1000, size - 1000);
   await handle.close();
   await truncate(path, size);
@@ -40,7 +40,7 @@ async function expectSameBytes(source: ImageSource, raw: string): Promise<void> 
   const allocated = await source.allocated();
   let at = 0;
   for (const [start, end] of [...allocated.within(0, source.sizeBytes), [source.sizeBytes, 0] as const]) {
-    expect(expected.subarray(at, start).every((byte) => byte === 0)).toBe(true);
+    expect(expected.subarray(at, start).equals(Buffer.alloc(start - at))).toBe(true);
     at = end;
   }
 }
@@ -98,7 +98,7 @@ describe("a qcow2 image", () => {
       expect((await source.allocated()).bytes).toBe(source.sizeBytes);
     });
     convert("cluster_size=65536");
-    await opened(async (source) => expect((await source.allocated()).bytes).toBeLessThan(6 * MIB));
+    await opened(async (source) => expect((await source.allocated()).bytes).toBeLessThan(3 * MIB));
   });
 
   itWith(["qemu-img"], "is read as it is now, whatever snapshots it holds", async () => {

@@ -1,9 +1,10 @@
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mapExtents } from "../../../../lib/image/extents";
 import { openImageSource } from "../../../../lib/image/source";
 import { parseFilefrag } from "../../../../lib/image/source/holes";
+import { itMounting, run } from "../extents/support/tools";
 
 const MIB = 1024 * 1024;
 
@@ -93,6 +94,35 @@ describe("a raw image", () => {
       await source.close();
     }
   });
+});
+
+describe("a block device", () => {
+  itMounting(
+    ["losetup"],
+    "is read to its end, and nothing that is kept for it is ever found again",
+    async () => {
+      const directory = await mkdtemp(join(tmpdir(), "spillway-device-"));
+      const file = join(directory, "disk.raw");
+      await writeFile(file, Buffer.alloc(3 * MIB + 512, "device"));
+      const device = run("losetup", ["--find", "--show", "--read-only", file]).trim();
+      try {
+        const source = await openImageSource(device);
+        const again = await openImageSource(device);
+        expect(source.sizeBytes).toBe(3 * MIB + 512);
+        expect(source.identity).not.toEqual(again.identity);
+        const bytes = Buffer.alloc(600);
+        await source.read(bytes, source.sizeBytes - 600);
+        expect(bytes.equals((await readFile(file)).subarray(-600))).toBe(true);
+        expect((await source.allocated()).bytes).toBe(source.sizeBytes);
+        await source.requireUnchanged();
+        await source.close();
+        await again.close();
+      } finally {
+        run("losetup", ["--detach", device]);
+        await rm(directory, { recursive: true });
+      }
+    },
+  );
 });
 
 describe("filefrag's answer", () => {

@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.xfs": "xfsprogs",
   xfs_repair: "xfsprogs",
   xfs_db: "xfsprogs",
+  xfs_logprint: "xfsprogs",
   mkswap: "util-linux",
   sfdisk: "fdisk",
   sgdisk: "gdisk",
