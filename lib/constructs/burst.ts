@@ -51,7 +51,7 @@ export interface BurstCloud extends Partial<Omit<PoolProps, "replica" | "members
   readonly transferTimeoutMs?: number;
   /**
    * What the image's transfer may take of the link during a burst, and when.
-   * @default - no limit but the one that `spillway image bandwidth` sets for the machine
+   * @default - no limit but the one that `spillway image cap` sets for the machine
    */
   readonly bandwidth?: TransferBandwidth;
 }

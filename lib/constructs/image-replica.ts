@@ -49,7 +49,7 @@ export interface ImageReplicaProps {
   readonly transferTimeoutMs?: number;
   /**
    * What the transfer may take of the link, and when.
-   * @default - no limit but the one that `spillway image bandwidth` sets for the machine
+   * @default - no limit but the one that `spillway image cap` sets for the machine
    */
   readonly bandwidth?: TransferBandwidth;
   /**

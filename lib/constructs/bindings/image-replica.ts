@@ -4,7 +4,7 @@ import * as cdktf from 'cdktf';
 
 export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
   /**
-  * What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image bandwidth`.
+  * What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image cap`.
   */
   readonly bandwidth?: ImageReplicaBandwidth;
   /**

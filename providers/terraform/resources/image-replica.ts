@@ -76,7 +76,7 @@ const schema = {
     .nested(bandwidthAttributes)
     .optional()
     .describe(
-      "What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image bandwidth`.",
+      "What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image cap`.",
     ),
   retain: a
     .bool()
