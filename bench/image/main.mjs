@@ -32,6 +32,9 @@ const { values } = parseArgs({
   },
 });
 
+/** A link that was late by more is no longer the link that was asked for. */
+const LATE_MS = 20;
+
 const say = (line) => process.stderr.write(`${line}\n`);
 
 try {
@@ -105,7 +108,9 @@ function table(rows) {
     `${row.farRssMb}`,
     percent(row.linkBusy),
     row.verified ? "yes" : "no",
-    row.note ?? "",
+    [row.emulatorLateMs > LATE_MS && "machine too busy for its time to count", row.note]
+      .filter(Boolean)
+      .join("; "),
   ]);
   const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column].length)));
   const text = (line) =>

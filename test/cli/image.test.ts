@@ -8,6 +8,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -278,6 +279,8 @@ describeWithMoto("push, pull and verify with a bucket", () => {
     expect(pulled).toMatchObject({ ok: true, path: join(dir, "home", "v2.raw") });
     expect(readFileSync(join(dir, "home", "v2.raw")).equals(readFileSync(join(dir, "v2.raw")))).toBe(true);
     expect(readdirSync(join(dir, "home"))).toEqual(["v2.raw"]);
+    // It is nobody else's: a machine may be run from it.
+    expect(statSync(join(dir, "home", "v2.raw")).mode & 0o200).toBe(0o200);
     expect(await run(["pull", bucket, digest, "home/v2.raw"])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/is there already/),

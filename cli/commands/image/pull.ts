@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { copyFile, constants, link, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, constants, link, mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { formatBytes, formatDuration } from "../../../lib/duration";
 import { AbortedError, SpillwayError } from "../../../lib/errors";
@@ -92,6 +92,7 @@ async function moveOut(from: string, to: string): Promise<void> {
   } catch {
     await copyFile(from, draft, constants.COPYFILE_FICLONE);
   }
+  await chmod(draft, 0o666 & ~process.umask());
   await rename(draft, to);
 }
 

@@ -53,6 +53,8 @@ export interface Streams {
   readonly isSlowedByLoss: boolean;
   /** More streams lost more and carried no more: what is lost is lost in the queue that they fill themselves. */
   readonly isLossTheirOwn?: boolean;
+  /** Of the last seconds, newest last. */
+  readonly losses: readonly number[];
 }
 
 /** BBR fills a link with one stream whatever the loss, and several only push each other into the queue. */
@@ -69,6 +71,8 @@ const HEAVY_LOSS = 0.003;
 const WORTH_MORE_HEAVY = 1.03;
 /** Loss that grows so much with twice the streams is made by them: that of the link stays. */
 const THEIR_OWN = 1.5;
+/** And so little more goodput comes with it. */
+const THEIR_OWN_GAIN = 1.06;
 /** Where so much is lost, windows are a few segments: whatever the cause, more streams make it worse. */
 const TOO_MUCH_LOSS = 0.1;
 /** What several streams of BBR lose when they push each other into the queue. */
@@ -77,6 +81,11 @@ const BBR_SHEDS = 0.02;
 const KEEPS = 0.95;
 /** Below, a link is taken for one that loses nothing: a full queue alone sends some again. */
 const NIL_LOSS = 0.000_3;
+/**
+ * New streams flood the queue until they have found their rate, and a second of that loses many times what the link does. So the loss
+ * of the link is the least of so many seconds.
+ */
+const LOSS_SECONDS = 3;
 /** A stream without loss is given that long to open its window. */
 const TRIAL_SECONDS = 2;
 const FIRST_REST = 4;
@@ -99,6 +108,7 @@ export function firstStreams(options: StreamsOptions = {}): Streams {
     restSeconds: FIRST_REST,
     floor: min,
     isSlowedByLoss: !isBbr,
+    losses: [],
   };
 }
 
@@ -107,10 +117,12 @@ export function firstStreams(options: StreamsOptions = {}): Streams {
  * nothing is gained by them. Loss holds each stream of cubic to a rate of its own (about 1.22 × MSS / (RTT × √loss)), so that a
  * lossy link takes many; a clean one is filled by one or two.
  */
-export function nextStreams(now: Streams, sample: StreamsSample): Streams {
-  const { goodputBps, capBps } = sample;
+export function nextStreams(before: Streams, sample: StreamsSample): Streams {
+  const { goodputBps, capBps, loss } = sample;
   // An outage, a pause, or nothing to send: nothing is learnt.
-  if (sample.wasStarved || goodputBps <= 0 || capBps === 0) return now;
+  if (sample.wasStarved || goodputBps <= 0 || capBps === 0) return before;
+  const losses = loss === undefined ? [] : [...before.losses, loss].slice(-LOSS_SECONDS);
+  const now = { ...before, losses };
   if (capBps !== undefined && goodputBps >= 0.9 * capBps)
     return rest({ ...now, lastBps: goodputBps }, goodputBps, "they fill what is allowed");
   if (now.trial) return now.trial.from < now.streams ? judgeMore(now, sample) : judgeFewer(now, sample);
@@ -118,7 +130,8 @@ export function nextStreams(now: Streams, sample: StreamsSample): Streams {
 }
 
 function atRest(now: Streams, sample: StreamsSample): Streams {
-  const { goodputBps, loss } = sample;
+  const { goodputBps } = sample;
+  const loss = lossOfLink(now);
   const isClean =
     loss !== undefined &&
     (now.isSlowedByLoss ? loss < NIL_LOSS || now.isLossTheirOwn === true : loss >= BBR_SHEDS);
@@ -129,20 +142,24 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
     if (isClean && (lastBps === undefined || goodputBps >= lastBps * WORTH_MORE)) return seen;
     return more(seen, sample);
   }
-  if (goodputBps < settledBps * FELL) {
+  // One odd second is no change of the link.
+  const lately = Math.max(goodputBps, lastBps);
+  if (lately < settledBps * FELL) {
     const fell = {
       ...seen,
       ...{ settledBps: goodputBps, restSeconds: FIRST_REST, floor: now.min, isLossTheirOwn: false },
     };
-    const isStillClean = loss !== undefined && loss < NIL_LOSS;
-    return isStillClean || now.streams === now.max ? fell : more(fell, sample);
+    const isStillClean = sample.loss !== undefined && sample.loss < NIL_LOSS;
+    return isStillClean || now.streams === now.max
+      ? fell
+      : more({ ...fell, losses: now.losses.slice(-1) }, sample);
   }
   const kept = { ...seen, settledBps: Math.max(goodputBps, settledBps) };
   if (isClean && now.rested >= 1 && kept.rested < LONGEST_REST) return fewer(kept, goodputBps);
   if (isClean && kept.rested < LONGEST_REST) return kept;
   // A link that began to lose: from as few as a clean one needs it would take long to get there by doubling.
   const began =
-    now.isSlowedByLoss && loss !== undefined && now.streams < now.start && goodputBps < settledBps * 0.9;
+    now.isSlowedByLoss && loss !== undefined && now.streams < now.start && lately < settledBps * 0.9;
   if (began) return more({ ...kept, floor: now.min }, sample);
   return kept.rested >= now.restSeconds ? more(kept, sample) : kept;
 }
@@ -153,13 +170,14 @@ function judgeMore(now: Streams, sample: StreamsSample): Streams {
   const loss = now.isSlowedByLoss ? sample.loss : undefined;
   const gain = goodputBps / trial.goodputBps;
   const grows = loss !== undefined && trial.loss !== undefined && loss > trial.loss * THEIR_OWN + NIL_LOSS;
-  if (gain >= (grows ? WORTH_MORE : worthAt(loss))) {
+  const ofLink = now.isSlowedByLoss ? lossOfLink(now) : undefined;
+  if (gain >= (grows ? WORTH_MORE : worthAt(ofLink))) {
     const found = { ...now, floor: now.min, restSeconds: FIRST_REST, isLossTheirOwn: false };
     return now.streams === now.max ? rest(found, goodputBps, "as many as there may be") : more(found, sample);
   }
   if (trial.seconds + 1 < TRIAL_SECONDS) return { ...now, trial: { ...trial, seconds: trial.seconds + 1 } };
-  const isLossTheirOwn = grows && gain < WORTH_MORE_HEAVY;
-  const isHeavy = Math.min(loss ?? 0, trial.loss ?? 0) >= HEAVY_LOSS && !isLossTheirOwn;
+  const isLossTheirOwn = grows && gain < THEIR_OWN_GAIN;
+  const isHeavy = (ofLink ?? 0) >= HEAVY_LOSS && !isLossTheirOwn;
   const streams = isHeavy ? Math.round((trial.from + now.streams) / 2) : trial.from;
   const back = { ...now, streams, isLossTheirOwn, restSeconds: Math.min(now.restSeconds * 2, LONGEST_REST) };
   return rest(back, trial.goodputBps, `${now.streams} brought no more`);
@@ -174,8 +192,9 @@ function judgeFewer(now: Streams, sample: StreamsSample): Streams {
   return rest({ ...now, rested: 0 }, sample.goodputBps, `they carry as much as ${trial.from}`);
 }
 
-function more(now: Streams, { goodputBps, loss }: StreamsSample): Streams {
+function more(now: Streams, { goodputBps }: StreamsSample): Streams {
   const { streams, max, linkBps, start } = now;
+  const loss = lossOfLink(now);
   if (streams >= max) return rest(now, goodputBps, "as many as there may be");
   if (now.isSlowedByLoss && (loss ?? 0) >= TOO_MUCH_LOSS)
     return rest(
@@ -212,6 +231,10 @@ function fewer(now: Streams, goodputBps: number): Streams {
 
 function rest({ trial: _, ...now }: Streams, goodputBps: number, why: string): Streams {
   return { ...now, settledBps: goodputBps, lastBps: goodputBps, rested: 0, why };
+}
+
+function lossOfLink({ losses }: Streams): number | undefined {
+  return losses.length === 0 ? undefined : Math.min(...losses);
 }
 
 function worthAt(loss: number | undefined): number {

@@ -150,14 +150,18 @@ function combine(
   keep: (inOne: boolean, inOther: boolean) => boolean,
 ): Extents {
   const edges = new Float64Array(one.length + other.length);
-  let [length, i, j, keeping] = [0, 0, 0, false];
+  let length = 0;
+  let i = 0;
+  let j = 0;
+  let keeping = false;
   while (i < one.length || j < other.length) {
-    const [nextOne, nextOther] = [one[i] ?? Infinity, other[j] ?? Infinity];
-    const edge = Math.min(nextOne, nextOther);
+    const nextOne = i < one.length ? one[i]! : Infinity;
+    const nextOther = j < other.length ? other[j]! : Infinity;
+    const edge = nextOne < nextOther ? nextOne : nextOther;
     if (nextOne === edge) i++;
     if (nextOther === edge) j++;
     // An odd position is inside a range.
-    const kept = keep(i % 2 === 1, j % 2 === 1);
+    const kept = keep((i & 1) === 1, (j & 1) === 1);
     if (kept === keeping) continue;
     keeping = kept;
     edges[length++] = edge;

@@ -87,16 +87,22 @@ class DirectoryStore implements ImageStore {
     for (const held of this.held.digests) await this.takeBackIfCut(held);
     return this.locks.run(`transfer ${id}`, async () => {
       const complete = digest === undefined ? undefined : this.completeStatus(digest);
+      const { rateBps, packedShare } = this.link.measured ?? {};
+      const known = { images: this.images(), rateBps, packedShare };
+      if (request.peek === true) {
+        const present = this.transfers.get(id);
+        const arrived = present?.sizeBytes === sizeBytes && !complete ? present.blocks.prefixes() : "";
+        return { complete, arrived, ...known };
+      }
       if (complete) {
         await this.transfers.drop(id);
-        return { complete, images: this.images(), arrived: "", rateBps: this.link.measured?.rateBps };
+        return { complete, arrived: "", ...known };
       }
       await this.requireRoom(refusals.placeOfTransfer(id), 0);
       this.finished.delete(id);
       let transfer = await this.transfers.open(id, sizeBytes);
       if (digest !== undefined) transfer = await this.transfers.bind(transfer, digest);
-      const arrived = transfer.blocks.prefixes();
-      return { images: this.images(), arrived, rateBps: this.link.measured?.rateBps };
+      return { arrived: transfer.blocks.prefixes(), ...known };
     });
   }
 

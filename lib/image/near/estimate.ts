@@ -36,7 +36,7 @@ export async function estimateTransfer(options: EstimateOptions): Promise<Transf
   try {
     const cache = new ImageCache(options.cacheDirectory);
     const id = await cache.transferId({ identity: image.source.identity, exact }, targetName, digest);
-    const state = await target.openTransfer(id, { sizeBytes, digest }, call);
+    const state = await target.openTransfer(id, { sizeBytes, digest, peek: true }, call);
     const rateBps = state.rateBps ?? ASSUMED_RATE_BPS;
     let sendBytes = 0;
     if (!state.complete) {

@@ -10,7 +10,7 @@ export type Cluster =
 
 const ZEROS: Cluster = { kind: "zeros" };
 
-/** Told in order of the disk; `false` for zeros, which come as one call for many. */
+/** Told in order of the disk; where there is no table at all, once for all of its `count` clusters. */
 export type ClusterVisitor = (first: number, count: number, cluster: Cluster) => void;
 
 /** The two levels of tables that say where each cluster of a qcow2 image is. */

@@ -110,19 +110,16 @@ export async function encodeSegment(
   const literalBytes = parts.literals.reduce((sum, piece) => sum + piece.length, 0);
   const ops = encodeOps(parts.ops, firstBlock * BLOCK_BYTES);
   requireFits(blockCount, bases.length, leaves.length, literalBytes, ops);
-  const raw = spaces.take(literalBytes);
+  const joined =
+    parts.literals.length === 1 ? undefined : joinInto(spaces.take(literalBytes), parts.literals);
+  const raw = joined?.subarray(0, literalBytes) ?? parts.literals[0];
   const leafCount = leaves.reduce((sum, leaf) => (leaf ? sum + 1 : sum), 0);
   const bitsBytes = Math.ceil(blockCount / 8);
   const bodyAt = HEADER_BYTES + bases.length * 32 + bitsBytes + leafCount * LEAF_BYTES;
   const space = spaces.take(bodyAt + ops.bytes.length + literalBytes + TRAILER_BYTES);
-  let filled = 0;
-  for (const piece of parts.literals) {
-    raw.set(piece, filled);
-    filled += piece.length;
-  }
   const opsPart = await packInto(space, bodyAt, ops.bytes, { quality: 5, window: 18 });
-  const literalsPart = await packInto(space, opsPart.end, raw.subarray(0, literalBytes), packing);
-  spaces.give(raw);
+  const literalsPart = await packInto(space, opsPart.end, raw, packing);
+  if (joined) spaces.give(joined);
   space.fill(0, 0, bodyAt);
   space.write(MAGIC, 0, "latin1");
   space[4] = VERSION;
@@ -153,6 +150,15 @@ export async function encodeSegment(
       isReleased = true;
     },
   };
+}
+
+function joinInto(space: Buffer, pieces: readonly Uint8Array[]): Buffer {
+  let filled = 0;
+  for (const piece of pieces) {
+    space.set(piece, filled);
+    filled += piece.length;
+  }
+  return space;
 }
 
 function requireFits(

@@ -26,6 +26,8 @@ export interface TransferRequest {
   readonly sizeBytes: number;
   /** As soon as it is known. */
   readonly digest?: string;
+  /** Only looks: nothing is begun, and nothing changes there. @default false */
+  readonly peek?: boolean;
 }
 
 /**

@@ -332,8 +332,7 @@ export class ImageBucket implements ImageTarget {
   }
 }
 
-const DAMAGED =
-  "Push the image again under another prefix, or delete the image's manifest.json there and push it again: only what is missing will be sent.";
+const DAMAGED = "Delete the image's manifest.json there, and push the image again.";
 
 function statusOf({ digest, sizeBytes, completedAt }: Manifest): ImageStatus {
   return { digest, sizeBytes, complete: true, presentBytes: sizeBytes, completedAt, usedBy: [] };

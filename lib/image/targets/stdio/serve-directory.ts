@@ -68,12 +68,18 @@ async function holderOrLock(directory: string): Promise<Socket | StoreLock> {
 function connect(): Promise<Socket | undefined> {
   return new Promise((settled) => {
     const socket = createConnection(SOCKET);
-    const onError = () => settled(undefined);
+    // One that was stopped takes connections and never speaks.
+    const late = setTimeout(() => socket.destroy(), TURN_MS);
+    const onError = () => {
+      clearTimeout(late);
+      settled(undefined);
+    };
     socket.once("error", onError);
     socket.once("close", onError);
     socket.once("readable", () => {
       // Readable also means that it was closed.
       if (socket.readableLength === 0) return;
+      clearTimeout(late);
       socket.off("error", onError);
       socket.off("close", onError);
       settled(socket);

@@ -80,7 +80,7 @@ export function tryRun(
 }
 
 /** Can file systems be mounted here? Only as root, and not in every container. */
-export const canMount = ((): boolean => {
+function tryMounting(): boolean {
   if (process.getuid?.() !== 0 || !has("losetup") || !has("mkfs.ext4")) return false;
   const directory = mkdtempSync(join(tmpdir(), "spillway-can-mount-"));
   try {
@@ -96,10 +96,13 @@ export const canMount = ((): boolean => {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-})();
+}
+
+let canMount: boolean | undefined;
 
 /** A test that mounts file systems, where that is possible. */
 export function itMounting(tools: readonly string[], title: string, body: () => Promise<void>): void {
+  canMount ??= tryMounting();
   if (canMount) itWith(tools, title, body);
   else it.skip(`${title} (not run: nothing can be mounted here)`, body);
 }
