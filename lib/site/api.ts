@@ -93,6 +93,8 @@ export interface TransferRequest {
   readonly sizeBytes: number;
   /** As soon as it is known: it binds the transfer to that image. */
   readonly digest?: string;
+  /** Only looks: nothing is begun, and nothing changes at the site. @default false */
+  readonly peek?: boolean;
 }
 
 /** What a site says of a transfer. */

@@ -1,33 +1,20 @@
-import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../site/api";
-import type { TargetCallOptions } from "../target";
+import type {
+  ImageStatus,
+  SegmentAnswer,
+  TransferEstimate,
+  TransferRequest,
+  TransferState,
+} from "../../site/api";
 
-export type { SegmentAnswer, TargetCallOptions };
+export type { SegmentAnswer, TransferRequest, TransferState };
 
-/** What a target says of a transfer. */
-export interface TransferState {
-  /** Present when the digest was given and the image is complete there already: nothing is to be done. */
-  readonly complete?: ImageStatus;
-  /** Digests of complete images that copies may refer to. */
-  readonly images: readonly string[];
-  /**
-   * Base64: for each block of the image 8 bytes, the beginning of its leaf if it has arrived (zeros have one too), else zeros. Empty
-   * when nothing has.
-   */
-  readonly arrived: string;
-  /** Measured last on this link, bits per second; undefined when it never was. */
-  readonly rateBps?: number;
-  /** Bytes on the link for one byte of an image, as measured last. */
-  readonly packedShare?: number;
-}
-
-/** What a transfer is about. */
-export interface TransferRequest {
-  /** Of the image. */
-  readonly sizeBytes: number;
-  /** As soon as it is known. */
-  readonly digest?: string;
-  /** Only looks: nothing is begun, and nothing changes there. @default false */
-  readonly peek?: boolean;
+/** How one call to a target behaves. */
+export interface TargetCallOptions {
+  readonly signal?: AbortSignal;
+  /** The target repeats its own tries for so long; 0: one try. */
+  readonly retryBudgetMs?: number;
+  /** Asked for each slice's turn by a target that sends over a link. */
+  readonly pace?: { readonly sliceBytes: number; take(bytes: number, signal?: AbortSignal): Promise<void> };
 }
 
 /**

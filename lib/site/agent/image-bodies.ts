@@ -1,5 +1,5 @@
 import type { TransferEstimate, TransferRequest } from "../api";
-import { Checker } from "./checker";
+import { Checker, show } from "./checker";
 
 const TRANSFER_ID = /^[0-9a-f]{64}$/;
 const SEGMENT_ID = /^[0-9a-f]{32}$/;
@@ -37,11 +37,18 @@ export function checkSegmentId(id: string): string {
 /** @throws AgentError `invalid` naming everything that is wrong */
 export function checkTransferRequest(body: unknown, place: string): TransferRequest {
   const check = new Checker();
-  const from = check.object(body, [], ["sizeBytes", "digest"]);
+  const from = check.object(body, [], ["sizeBytes", "digest", "peek"]);
   const sizeBytes = check.whole(from.sizeBytes, ["sizeBytes"], 1, MAX_IMAGE_BYTES);
   const digest = from.digest === undefined ? undefined : digestOf(check, from.digest);
+  const { peek } = from;
+  if (peek !== undefined && typeof peek !== "boolean")
+    check.found(["peek"], `must be true or false, got ${show(peek)}`);
   check.done(place);
-  return digest === undefined ? { sizeBytes } : { sizeBytes, digest };
+  return {
+    sizeBytes,
+    ...(digest === undefined ? {} : { digest }),
+    ...(typeof peek === "boolean" ? { peek } : {}),
+  };
 }
 
 /** Which image a transfer is to be completed as. @throws AgentError `invalid` */

@@ -291,7 +291,7 @@ describe("what an agent takes", () => {
     ],
   };
 
-  const request: TransferRequest = { sizeBytes: 1_000_000, digest: pool.image };
+  const request: TransferRequest = { sizeBytes: 1_000_000, digest: pool.image, peek: true };
 
   test("is what the file allows: a body that breaks its schema is refused as invalid", () => {
     const cases = [

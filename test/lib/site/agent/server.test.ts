@@ -278,6 +278,60 @@ describe("patience", () => {
   });
 });
 
+describe("bodies that come all at once", () => {
+  const MB = 2 ** 20;
+
+  async function received(bytes: number, count: number) {
+    let [present, most, answered] = [0, 0, 0];
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const handle: Route["handle"] = async ({ bytes: body }) => {
+      most = Math.max(most, (present += body.length));
+      await gate;
+      present -= body.length;
+      return { status: 200, body: { sum: body.reduce((sum, byte) => sum + byte, 0) } };
+    };
+    const server = await AgentServer.listen({
+      listen: { host: "127.0.0.1", port: 0 },
+      token: new TokenCheck("t".repeat(32)),
+      router: new Router([
+        { method: "PUT", path: "/v1/segments/{id}", takes: { maxBytes: 16 * MB }, handle },
+        { method: "GET", path: "/v1/now", takes: "nothing", handle: () => ({ status: 200, body: {} }) },
+      ]),
+      log: () => undefined,
+    });
+    const headers = { authorization: `Bearer ${"t".repeat(32)}` };
+    const sent = Promise.all(
+      Array.from({ length: count }, async (_, n) => {
+        const body = new Uint8Array(bytes).fill(n);
+        const answer = await fetch(`${server.endpoint}/v1/segments/${n}`, { method: "PUT", headers, body });
+        answered++;
+        return { n, sum: ((await answer.json()) as { sum: number }).sum };
+      }),
+    );
+    for (let before = -1; before !== most; await sleep(800)) before = most;
+    const waited = answered;
+    const now = await fetch(`${server.endpoint}/v1/now`, { headers });
+    release();
+    const sums = await sent;
+    await server.close();
+    return { most, waited, status: now.status, sums };
+  }
+
+  test("take bounded memory, each is the one that was sent, and a question in between is answered", async () => {
+    const { most, waited, status, sums } = await received(4 * MB, 20);
+    expect(most).toBe(48 * MB);
+    expect({ waited, status }).toEqual({ waited: 0, status: 200 });
+    expect(sums.every(({ n, sum }) => sum === n * 4 * MB)).toBe(true);
+  });
+
+  test("are all received at once where they are small", async () => {
+    const { most, sums } = await received(MB / 2, 64);
+    expect(most).toBe(32 * MB);
+    expect(sums).toHaveLength(64);
+  });
+});
+
 describe("a site without a name server", () => {
   test("says so", async () => {
     const body = JSON.stringify({
