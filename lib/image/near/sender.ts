@@ -28,7 +28,7 @@ import { codeOf, type Retry } from "./retry";
 const FEWEST_STREAMS = 4;
 /** The number of streams is judged so often. */
 const JUDGE_MS = 1_000;
-const LARGEST_SEGMENT_BYTES = 4 * 1024 * 1024;
+const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
 const SMALLEST_SEGMENT_BYTES = 256 * 1024;
 /** All that are on their way together take memory at both ends, and a link that is cut sends them again. */
 const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
@@ -71,6 +71,7 @@ export class Sender {
   private readonly numbers = new Set<number>();
   private isExhausted = false;
   private starved = 0;
+  private isIdle = false;
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
   private reopened = 0;
@@ -89,6 +90,13 @@ export class Sender {
 
   get streamCount(): number {
     return this.streams.streams;
+  }
+
+  /** Did a stream wait for something to send since this was asked last? */
+  takeIdle(): boolean {
+    const { isIdle } = this;
+    this.isIdle = false;
+    return isIdle;
   }
 
   async run(packer: Packer<unknown>): Promise<void> {
@@ -124,7 +132,10 @@ export class Sender {
 
   private async stream(number: number, packer: Packer<unknown>): Promise<void> {
     while (number < this.streamCount && !this.signal.aborted) {
-      if (!packer.hasReady) this.starved++;
+      if (!packer.hasReady) {
+        this.starved++;
+        this.isIdle = true;
+      }
       const segment = await packer.next();
       if (!segment) {
         this.isExhausted = true;
