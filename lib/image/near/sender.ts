@@ -26,8 +26,10 @@ import { codeOf, type Retry } from "./retry";
 
 /** Fewer leave the link idle while their last segments are written at the far side. */
 const FEWEST_STREAMS = 4;
-/** The number of streams is judged so often. */
+/** The number of streams is judged so often, when so many segments were taken meanwhile: fewer say little of a rate. */
 const JUDGE_MS = 1_000;
+const ENOUGH_SEGMENTS = 10;
+const LONGEST_JUDGE_MS = 4_000;
 const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
 const SMALLEST_SEGMENT_BYTES = 256 * 1024;
 /** All that are on their way together take memory at both ends, and a link that is cut sends them again. */
@@ -74,6 +76,7 @@ export class Sender {
   private isIdle = false;
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
+  private acknowledgedSegments = 0;
   private reopened = 0;
 
   constructor(private readonly options: SenderOptions) {
@@ -187,6 +190,7 @@ export class Sender {
     }
     acknowledged.add(segment.firstBlock, segment.blockCount);
     this.acknowledgedBytes += segment.bytes.length;
+    this.acknowledgedSegments++;
     onSent(segment);
   }
 
@@ -196,6 +200,8 @@ export class Sender {
     let counters: TcpCounters | undefined = readTcpCounters();
     const timer = setInterval(() => {
       const now = performance.now();
+      if (this.acknowledgedSegments < ENOUGH_SEGMENTS && now - at < LONGEST_JUDGE_MS) return;
+      this.acknowledgedSegments = 0;
       const after = readTcpCounters();
       const goodputBps = ((this.acknowledgedBytes - bytes) * 8_000) / (now - at);
       this.streams = nextStreams(this.streams, {
