@@ -1,4 +1,4 @@
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import {
   closeSync,
   existsSync,
@@ -244,19 +244,22 @@ describeWithSshd("push and verify over ssh", () => {
 
 describeWithMoto("push, pull and verify with a bucket", () => {
   let moto: Moto;
+  let client: S3Client;
   beforeAll(async () => {
     moto = await startMoto();
     const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId } = moto.environment;
     // Of the client that is used here.
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
-    const client = new S3Client({
+    client = new S3Client({
       ...{ region, endpoint: moto.endpoint, forcePathStyle: true },
       credentials: { accessKeyId, secretAccessKey: SECRET },
     });
     await client.send(new CreateBucketCommand({ Bucket: "machine-images" }));
-    client.destroy();
   }, 40_000);
-  afterAll(() => moto.stop());
+  afterAll(() => {
+    client.destroy();
+    return moto.stop();
+  });
 
   const run = (args: string[], env: Readonly<Record<string, string>> = {}) =>
     spillway(["image", ...args], options({ ...moto.environment, ...env }));
@@ -288,6 +291,25 @@ describeWithMoto("push, pull and verify with a bucket", () => {
     mkdirSync(join(dir, "images"));
     const kept = await run(["pull", bucket, digest, "images"]);
     expect(kept.stdout).toMatch(new RegExp(`images/${digest.slice(7)}\\.img\n`));
+  }, 60_000);
+
+  test("go on where a push was killed with kill -9", async () => {
+    const bytes = bytesOf(11, 12_000_000);
+    file("v1.raw", bytes);
+    const bucket = "s3://machine-images/killed";
+    const args = ["image", "push", "v1.raw", bucket, "--streams", "2"];
+    const killed = startSpillway([...args, "--cap", "40Mbit"], options(moto.environment));
+    const list = new ListObjectsV2Command({ Bucket: "machine-images", Prefix: "killed/transfers/" });
+    const deadline = Date.now() + 30_000;
+    while (!(await client.send(list)).Contents?.some(({ Key = "" }) => Key.includes("/arrived/"))) {
+      if (Date.now() > deadline) throw new Error(`nothing arrives:\n${killed.stderr()}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await killed.stop("SIGKILL");
+    const pushed = onlyJson(await run([...args.slice(1), "--json"]));
+    expect(pushed.sentBytes).toBeLessThan(bytes.length - 500_000);
+    await run(["pull", bucket, String(pushed.digest), "back.raw"]);
+    expect(readFileSync(join(dir, "back.raw")).equals(bytes)).toBe(true);
   }, 60_000);
 
   test.each<[string, Record<string, string>, string, RegExp]>([

@@ -47,7 +47,7 @@ export async function openLink(program, { rate, delayMs, lossPercent }) {
   const dropNamespaces = atEnd(() => names.forEach((name) => ip("netns", "del", name)));
   for (const name of names) must(ip("netns", "add", name));
   for (const name of names) setCongestionControl(name);
-  const options = ["-A", near, "-B", far, "-r", rate, "-d", `${delayMs}`, "-l", `${lossPercent}`];
+  const options = ["-A", near, "-B", far, "-r", rate, "-d", `${delayMs}`, "-l", `${lossPercent}`, "-t"];
   const child = spawn("setpriv", ["--pdeathsig", "KILL", program, ...options], {
     stdio: ["ignore", "pipe", "inherit"],
   });

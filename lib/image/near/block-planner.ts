@@ -22,6 +22,7 @@ export class BlockPlanner {
   constructor(
     private readonly known: KnownImages,
     private readonly acknowledged: Acknowledged,
+    private readonly signal?: AbortSignal,
   ) {}
 
   async add(block: Block, to: SegmentBuilder): Promise<void> {
@@ -37,6 +38,7 @@ export class BlockPlanner {
       for (const piece of pieces) this.emit(piece, undefined, to);
       return;
     }
+    await this.known.lookUpTo(block.offset + block.length, this.signal);
     const bytes = await block.bytes();
     const matches = await this.matches(bytes, pieces, fresh);
     let next = 0;

@@ -42,7 +42,6 @@ export async function estimateTransfer(options: EstimateOptions): Promise<Transf
     if (!state.complete) {
       const known = await KnownImages.load({
         ...{ images: state.images, image, cache, target, signal: context?.signal, withBytes: false },
-        say: () => undefined,
       });
       sendBytes = await newBytes(indexed, known, arrivedPrefixes(state.arrived));
       await known.close();

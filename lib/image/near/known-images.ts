@@ -19,10 +19,21 @@ const MAX_CHUNKS = 12 * 1024 * 1024;
 const DELTA_BYTES = 64 * 1024 * 1024;
 const PAGE_CACHE_BYTES = 32 * 1024 * 1024;
 
+/** What is new is most often near where it was: this far ahead of it the far side's images are looked at. */
+const LOOK_AHEAD_BYTES = 128 * 1024 * 1024;
+
+interface OpenedBase {
+  readonly number: number;
+  readonly image: CanonicalImage;
+  /** Blocks that were looked at. */
+  looked: number;
+}
+
 /** What the far side holds, as far as the near side knows: every chunk of every image, and the bytes of those whose file is here. */
 export class KnownImages {
   private readonly usable: boolean[];
-  private readonly opened: { readonly number: number; readonly image: CanonicalImage }[] = [];
+  private readonly spaces = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)];
+  private readonly opened: OpenedBase[] = [];
 
   private constructor(
     private readonly digests: readonly string[],
@@ -44,11 +55,10 @@ export class KnownImages {
     readonly cache: ImageCache;
     readonly target: ImageTarget;
     readonly signal?: AbortSignal;
-    readonly say: (message: string) => void;
     /** False: chunks alone, as an estimate needs them. */
     readonly withBytes: boolean;
   }): Promise<KnownImages> {
-    const { image, cache, signal, say, withBytes } = options;
+    const { image, cache, signal, withBytes } = options;
     const digests: string[] = [];
     const indexes: string[] = [];
     for (const digest of options.images.slice(0, MAX_IMAGES)) {
@@ -69,11 +79,9 @@ export class KnownImages {
     if (!withBytes) return known;
     for (const [number, digest] of digests.entries()) await known.openFile(number, digest, cache, signal);
     const { opened } = known;
-    known.delta.plan(opened.reduce((sum, base) => sum + base.image.readableBytes, image.readableBytes));
-    for (const { number, image: base } of opened) {
-      say(`looking at ${base.source.path}, which the site holds`);
-      await known.addBytes(number, base, signal);
-    }
+    // Of the image itself only what is new will be added, which nobody knows yet: about a quarter where it has a relative.
+    const own = opened.length > 0 ? image.readableBytes / 4 : image.readableBytes;
+    known.delta.plan(opened.reduce((sum, base) => sum + base.image.readableBytes, own));
     return known;
   }
 
@@ -92,6 +100,18 @@ export class KnownImages {
       if (held.has(digest)) continue;
       this.usable[number] = false;
       this.bases.delete(number);
+    }
+  }
+
+  /**
+   * Looks at the bytes of what the far side holds, as far as they lie before `offset` and a little beyond: so the link need not wait
+   * until all was looked at.
+   */
+  async lookUpTo(offset: number, signal?: AbortSignal): Promise<void> {
+    for (const base of this.opened) {
+      const end = Math.min(base.image.blockCount, Math.ceil((offset + LOOK_AHEAD_BYTES) / BLOCK_BYTES));
+      if (base.looked >= end) continue;
+      await this.addBytes(base, end, signal);
     }
   }
 
@@ -129,27 +149,24 @@ export class KnownImages {
     const base = await CanonicalImage.open({ ...file, source: file.path }, signal).catch(() => undefined);
     if (!base) return;
     if (nameOf({ identity: base.source.identity, exact: file.exact }) !== file.reading) return base.close();
-    this.opened.push({ number, image: base });
+    this.opened.push({ number, image: base, looked: 0 });
     this.bases.set(number, { number, sizeBytes: base.sizeBytes, read: readerOf(base) });
   }
 
-  private async addBytes(number: number, base: CanonicalImage, signal?: AbortSignal): Promise<void> {
-    const spaces = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)];
-    const read = (block: number) => {
-      if (block >= base.blockCount) return Promise.resolve(false);
-      const reading = base.read(spaces[block % 2].subarray(0, base.lengthOf(block)), block * BLOCK_BYTES);
-      reading.catch(() => undefined);
-      return reading;
-    };
-    let reading = read(0);
-    for (let block = 0; block < base.blockCount && !signal?.aborted; block++) {
-      const isRead = await reading.catch(() => false);
-      reading = read(block + 1);
-      if (isRead) {
-        this.delta.add(number, block * BLOCK_BYTES, spaces[block % 2].subarray(0, base.lengthOf(block)));
-      } else if (block % 256 === 255) await nextTurn();
+  /** What cannot be read is not looked at: more is sent then. */
+  private async addBytes(base: OpenedBase, end: number, signal?: AbortSignal): Promise<void> {
+    const { image, number } = base;
+    const space = (block: number) => this.spaces[block % 2].subarray(0, image.lengthOf(block));
+    const read = (block: number) =>
+      block < end ? image.read(space(block), block * BLOCK_BYTES).catch(() => false) : Promise.resolve(false);
+    let reading = read(base.looked);
+    for (; base.looked < end && !signal?.aborted; base.looked++) {
+      const isRead = await reading;
+      reading = read(base.looked + 1);
+      if (isRead) this.delta.add(number, base.looked * BLOCK_BYTES, space(base.looked));
+      else if (base.looked % 256 === 255) await nextTurn();
     }
-    await reading.catch(() => undefined);
+    await reading;
   }
 }
 

@@ -159,7 +159,6 @@ class Push {
     const { image, cache, signal, options } = this;
     const known = await KnownImages.load({
       ...{ images: state.images, image, cache, signal, target: options.target, withBytes: true },
-      say: (message) => this.reporter.say(() => message),
     });
     try {
       if (!found) {
@@ -219,7 +218,7 @@ class Push {
     };
     const packer = new Packer({
       blocks,
-      planner: new BlockPlanner(known, acknowledged),
+      planner: new BlockPlanner(known, acknowledged, signal),
       skip: (block) => {
         if (!hasArrived(block.number, block.leaf, block.length)) return false;
         acknowledged.add(block.number);
@@ -227,6 +226,7 @@ class Push {
         return true;
       },
       literalBytes: () => segmentBytes(sender.streamCount),
+      isLinkIdle: () => sender.takeIdle(),
       onScanned: (block) => {
         scanned += block.leaf ? block.length : 0;
         if (sent === 0) this.reporter.say(() => `reading: ${formatBytes(scanned)} of ${formatBytes(total)}`);

@@ -26,9 +26,11 @@ import { codeOf, type Retry } from "./retry";
 
 /** Fewer leave the link idle while their last segments are written at the far side. */
 const FEWEST_STREAMS = 4;
-/** The number of streams is judged so often. */
+/** The number of streams is judged so often, when so many segments were taken meanwhile: fewer say little of a rate. */
 const JUDGE_MS = 1_000;
-const LARGEST_SEGMENT_BYTES = 4 * 1024 * 1024;
+const ENOUGH_SEGMENTS = 10;
+const LONGEST_JUDGE_MS = 4_000;
+const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
 const SMALLEST_SEGMENT_BYTES = 256 * 1024;
 /** All that are on their way together take memory at both ends, and a link that is cut sends them again. */
 const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
@@ -71,8 +73,10 @@ export class Sender {
   private readonly numbers = new Set<number>();
   private isExhausted = false;
   private starved = 0;
+  private isIdle = false;
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
+  private acknowledgedSegments = 0;
   private reopened = 0;
 
   constructor(private readonly options: SenderOptions) {
@@ -89,6 +93,13 @@ export class Sender {
 
   get streamCount(): number {
     return this.streams.streams;
+  }
+
+  /** Did a stream wait for something to send since this was asked last? */
+  takeIdle(): boolean {
+    const { isIdle } = this;
+    this.isIdle = false;
+    return isIdle;
   }
 
   async run(packer: Packer<unknown>): Promise<void> {
@@ -124,7 +135,10 @@ export class Sender {
 
   private async stream(number: number, packer: Packer<unknown>): Promise<void> {
     while (number < this.streamCount && !this.signal.aborted) {
-      if (!packer.hasReady) this.starved++;
+      if (!packer.hasReady) {
+        this.starved++;
+        this.isIdle = true;
+      }
       const segment = await packer.next();
       if (!segment) {
         this.isExhausted = true;
@@ -176,6 +190,7 @@ export class Sender {
     }
     acknowledged.add(segment.firstBlock, segment.blockCount);
     this.acknowledgedBytes += segment.bytes.length;
+    this.acknowledgedSegments++;
     onSent(segment);
   }
 
@@ -185,6 +200,8 @@ export class Sender {
     let counters: TcpCounters | undefined = readTcpCounters();
     const timer = setInterval(() => {
       const now = performance.now();
+      if (this.acknowledgedSegments < ENOUGH_SEGMENTS && now - at < LONGEST_JUDGE_MS) return;
+      this.acknowledgedSegments = 0;
       const after = readTcpCounters();
       const goodputBps = ((this.acknowledgedBytes - bytes) * 8_000) / (now - at);
       this.streams = nextStreams(this.streams, {

@@ -36,6 +36,8 @@ export interface BucketOptions {
   /** For services other than AWS; buckets are named in the path then. @default AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS itself */
   readonly endpointUrl?: string;
   readonly client?: S3ClientConfig;
+  /** Objects in one answer to a listing, at most. @default 1000, which is the most that S3 gives */
+  readonly listedAtOnce?: number;
 }
 
 export interface ListedObject {
@@ -56,11 +58,13 @@ const ignore = () => undefined;
 /** The objects below a prefix of one bucket. Every method throws TargetErrors, or AbortedError. */
 export class Bucket {
   private readonly client: S3Client;
+  private readonly listedAtOnce: number | undefined;
 
   constructor(
     private readonly address: BucketAddress,
-    { endpointUrl, client }: BucketOptions = {},
+    { endpointUrl, client, listedAtOnce }: BucketOptions = {},
   ) {
+    this.listedAtOnce = listedAtOnce;
     const endpoint = endpointUrl ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
     // The client would print how long its makers support this Node, for the users of whatever uses it.
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
@@ -140,6 +144,7 @@ export class Bucket {
           Bucket: bucket,
           Prefix: this.keyOf(under),
           ContinuationToken: token,
+          MaxKeys: this.listedAtOnce,
         });
         const page = await this.client.send(command, { abortSignal: signal });
         for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {

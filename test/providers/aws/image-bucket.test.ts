@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { estimateTransfer, indexImage, pushImage, type PushOptions } from "../../../lib/image/near";
 import { openImageDirectory } from "../../../lib/image/targets";
+import { inParallel } from "../../../providers/aws/image-bucket/in-parallel";
 import { Bucket, ImageBucket, parseBucketAddress, pullImage } from "../../../providers/aws/image-bucket";
 import { bytesOf, listening, mixedImage, writeOld } from "../../lib/image/support/images";
 import { describeWithMoto, SECRET, startMoto, type Moto } from "./support/moto";
@@ -243,6 +244,22 @@ describeWithMoto("images in a bucket", () => {
     ]);
     expect(one.digest).toBe(two.digest);
     expect((await pull(open(place), one.digest, "far")).bytes.equals(image)).toBe(true);
+  });
+
+  it("lie below any prefix, in any number", async () => {
+    const bucket = new Bucket(parseBucketAddress(`s3://${BUCKET}/a prefix & more+än/x`), {
+      listedAtOnce: 10,
+    });
+    opened.push(bucket);
+    const names = Array.from({ length: 25 }, (_, i) => `many/${String(i).padStart(5, "0")}`);
+    await inParallel(names, (name) => bucket.put(name, Buffer.from("x")));
+    expect((await bucket.list("many/")).map(({ key }) => key)).toEqual(names);
+    expect(await bucket.get("many/00007")).toEqual(Buffer.from("x"));
+    await bucket.delete(names);
+    expect(await bucket.list("many/")).toEqual([]);
+    expect(await bucket.putNew("one", Buffer.from("first"))).toBe(true);
+    expect(await bucket.putNew("one", Buffer.from("second"))).toBe(false);
+    expect(String(await bucket.get("one"))).toBe("first");
   });
 
   it("that are not where they are looked for are told apart, and no secret is told", async () => {

@@ -28,16 +28,23 @@ export class Line {
     private readonly frames: AsyncGenerator<Frame, void>,
     /** How the far side greeted. */
     readonly hello: Hello,
+    private readonly silenceMs: number,
   ) {
     carrier.output.once("close", () => (this.isBroken = true));
   }
 
   /**
    * Waits for the far side's greeting.
+   * @param silenceMs later on, a far side that says nothing for so long is given up
    * @throws TargetError saying why there was none
    * @throws AbortedError
    */
-  static async open(carrier: Carrier, deadlineMs: number, signal?: AbortSignal): Promise<Line> {
+  static async open(
+    carrier: Carrier,
+    deadlineMs: number,
+    signal?: AbortSignal,
+    silenceMs = SILENCE_MS,
+  ): Promise<Line> {
     const frames = readFrames(carrier.output, ANSWER_LIMITS);
     carrier.input.on("error", () => undefined);
     try {
@@ -45,7 +52,7 @@ export class Line {
       const { head } = frame as { head: Hello | Answer };
       if (typeof head === "object" && head !== null && "ok" in head && !head.ok)
         throw refusal(head.problem, carrier.place);
-      return new Line(carrier, frames, requireHello(head as Partial<Hello>, carrier.place));
+      return new Line(carrier, frames, requireHello(head as Partial<Hello>, carrier.place), silenceMs);
     } catch (error) {
       const told = await explain(error, carrier, "begin");
       carrier.kill();
@@ -108,8 +115,8 @@ export class Line {
     // What it is given up for is told by whoever gives it up.
     work.catch(() => undefined);
     for (;;) {
-      const leftMs = this.heardAt + SILENCE_MS - Date.now();
-      if (leftMs <= 0) throw slow(this.carrier.place, SILENCE_MS);
+      const leftMs = this.heardAt + this.silenceMs - Date.now();
+      if (leftMs <= 0) throw slow(this.carrier.place, this.silenceMs);
       const done = await within(
         work.then((value) => ({ value })),
         leftMs,

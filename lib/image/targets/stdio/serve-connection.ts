@@ -63,7 +63,7 @@ interface Answered {
 
 async function answerTo(frame: Frame, store: VerifiableTarget): Promise<Answered> {
   try {
-    const request = frame.head as Request;
+    const request = (frame.head ?? {}) as Request;
     if (request.ask === "index") {
       const body = await store.fetchIndex(request.digest);
       return { answer: { ok: true, hasBody: body !== undefined }, body };
