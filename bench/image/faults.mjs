@@ -11,6 +11,7 @@
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { mb } from "./goals.mjs";
+import { withDeadline } from "./support/measure.mjs";
 import { onStage, prepareStage } from "./support/stage.mjs";
 import { arrivedRight, openSite } from "./tools/spillway.mjs";
 
@@ -96,7 +97,7 @@ async function suffer(stage, name, undisturbed) {
       if (undisturbed) await Promise.race([carried(link, undisturbed.upBytes * AT_SHARE), push.done]);
       if (undisturbed && site.images().length > before.size) throw new Error("it was over before the fault");
       const last = await FAULTS[name]({ push, again, site, link });
-      await Promise.race([last.done, pause(DEADLINE_S).then(() => Promise.reject(new Error("not done")))]);
+      ({ problem } = await withDeadline(last.done, DEADLINE_S));
     } catch (error) {
       problem = error.message;
     }

@@ -53,7 +53,8 @@ export async function measure(stage, benchCase, tool) {
   });
 }
 
-async function withDeadline(work, seconds) {
+/** @returns {Promise<{done: boolean, problem?: string}>} whether the work was done well and in time; never rejects */
+export async function withDeadline(work, seconds) {
   let timer;
   const late = new Promise((resolve) => {
     timer = setTimeout(() => resolve({ done: false, problem: `not done in ${seconds} s` }), seconds * 1_000);

@@ -176,10 +176,13 @@ export class Bucket {
   private async send(key: string, bytes: Uint8Array, options: TargetCallOptions, ifNoneMatch?: "*") {
     const { signal, pace } = options;
     const hash = createHash("sha256").update(bytes).digest();
+    const paced = pace && Readable.from(slices(bytes, pace, signal), { objectMode: false });
+    // Of a request that is given up nobody listens any more to what its body says.
+    paced?.on("error", () => undefined);
     const command = new PutObjectCommand({
       Bucket: this.address.bucket,
       Key: this.keyOf(key),
-      Body: pace ? Readable.from(slices(bytes, pace, signal), { objectMode: false }) : bytes,
+      Body: paced ?? bytes,
       ContentLength: bytes.length,
       ContentType: "application/octet-stream",
       ChecksumSHA256: hash.toString("base64"),

@@ -24,6 +24,18 @@ import {
 } from "./layout";
 import { BucketTransfer, digestOfLeaves, entryOf } from "./transfer";
 
+/** What a plan said of an image, and what had arrived of it then: it is said again while that is so, for a day. */
+interface Pin {
+  readonly estimate: TransferEstimate;
+  readonly arrivedBytes: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+const PINNED_MS = 24 * 60 * 60_000;
+/** Instead of the bytes that have arrived. */
+const COMPLETE = -1;
+
 /** So many images at most are offered for copies, the newest first. */
 const OFFERED_IMAGES = 32;
 
@@ -34,6 +46,8 @@ const OFFERED_IMAGES = 32;
  */
 export class ImageBucket implements ImageTarget {
   private readonly transfers = new Map<string, BucketTransfer>();
+  /** By the digest that they were opened for. */
+  private readonly opened = new Map<string, BucketTransfer>();
 
   constructor(private readonly bucket: Bucket) {}
 
@@ -60,9 +74,13 @@ export class ImageBucket implements ImageTarget {
     this.requireTransferId(id);
     const manifest = digest === undefined ? undefined : await this.manifest(digest, signal);
     const images = await this.offered(signal);
-    if (manifest) return { complete: statusOf(manifest), images, arrived: "" };
+    if (manifest) {
+      this.opened.delete(manifest.digest);
+      return { complete: statusOf(manifest), images, arrived: "" };
+    }
     const transfer = await this.arrived(id, sizeBytes, new Set(images), signal);
     this.transfers.set(id, transfer);
+    if (digest !== undefined) this.opened.set(digest, transfer);
     return { images, arrived: transfer.arrivedPrefixes() };
   }
 
@@ -152,13 +170,14 @@ export class ImageBucket implements ImageTarget {
     { signal }: TargetCallOptions = {},
   ): Promise<TransferEstimate> {
     const key = KEYS.estimate(this.requireHex(digest));
-    if (await this.bucket.putNew(key, Buffer.from(JSON.stringify(estimate)), { signal })) return estimate;
-    const pinned = await this.bucket.get(key, signal);
-    try {
-      return pinned ? (JSON.parse(pinned.toString("utf8")) as TransferEstimate) : estimate;
-    } catch {
-      return estimate;
-    }
+    const arrivedBytes = this.opened.get(digest)?.presentBytes ?? COMPLETE;
+    const pin: Pin = { estimate, arrivedBytes, at: Date.now() };
+    if (await this.bucket.putNew(key, Buffer.from(JSON.stringify(pin)), { signal })) return estimate;
+    const pinned = pinOf(await this.bucket.get(key, signal));
+    const holds = pinned?.arrivedBytes === arrivedBytes && Date.now() - pinned.at < PINNED_MS;
+    if (pinned && holds) return pinned.estimate;
+    await this.bucket.put(key, Buffer.from(JSON.stringify(pin)), { signal });
+    return estimate;
   }
 
   /**
@@ -278,6 +297,7 @@ export class ImageBucket implements ImageTarget {
   /** What nobody needs any more. That it cannot be deleted takes nothing from the image. */
   private async forget(id: string, hex: string, signal: AbortSignal | undefined): Promise<void> {
     this.transfers.delete(id);
+    this.opened.delete(`sha256:${hex}`);
     try {
       const arrivals = await this.bucket.list(KEYS.arrivals(id), signal);
       await this.bucket.delete(
@@ -336,4 +356,14 @@ const DAMAGED = "Delete the image's manifest.json there, and push the image agai
 
 function statusOf({ digest, sizeBytes, completedAt }: Manifest): ImageStatus {
   return { digest, sizeBytes, complete: true, presentBytes: sizeBytes, completedAt, usedBy: [] };
+}
+
+/** Undefined for what is none: then it is pinned anew. */
+function pinOf(bytes: Buffer | undefined): Pin | undefined {
+  try {
+    const pin = bytes && (JSON.parse(bytes.toString("utf8")) as Partial<Pin> | null);
+    return pin?.estimate && typeof pin.at === "number" ? (pin as Pin) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -139,6 +139,12 @@ describeWithMoto("images in a bucket", () => {
     const place = newPlace();
     const image = bytesOf(4, 12_000_000);
     const source = writeOld(join(home, "v1.raw"), image);
+    const planned = async () => {
+      const bucket = open(place);
+      const where = { target: bucket, targetName: bucket.place, cacheDirectory: cacheDirectory() };
+      return (await estimateTransfer({ source, ...where })).estimate.sendBytes;
+    };
+    expect(await planned()).toBe(image.length);
     const stop = new AbortController();
     const context = listening(stop.signal);
     const bandwidth = [{ capBps: 60_000_000 }];
@@ -149,6 +155,7 @@ describeWithMoto("images in a bucket", () => {
     stop.abort();
     expect(await outcome).toBe("AbortedError");
     expect((await keys(place)).some((key) => key.startsWith("transfers/"))).toBe(true);
+    expect(await planned()).toBeLessThan(8_000_000);
     const { digest, sentBytes } = await push(source, open(place));
     expect(sentBytes).toBeLessThan(8_000_000);
     expect((await pull(open(place), digest, "far")).bytes.equals(image)).toBe(true);
