@@ -12,12 +12,3 @@ export const MAX_HOLE_BYTES = 2 ** 30;
 
 /** The largest image: 16 TiB, the largest file of the usual file systems. */
 export const MAX_IMAGE_BYTES = 2 ** 44;
-
-/** Image bytes in one segment. */
-export const MAX_SEGMENT_RAW_BYTES = 4 * 1024 * 1024;
-
-/** The largest encoded segment: what an agent need accept as a body. */
-export const MAX_SEGMENT_BYTES = MAX_SEGMENT_RAW_BYTES + 256 * 1024;
-
-/** The largest encoded index: what an agent need accept as a body. About 60 GB of bytes that are not zero. */
-export const MAX_INDEX_BYTES = 256 * 1024 * 1024;
