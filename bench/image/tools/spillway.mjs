@@ -15,10 +15,10 @@ const SITE = "cloud";
 /** A file of this repository. */
 export const program = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
-/** The command that pushes `source`, of a near side that keeps its indexes in `cache`. */
-function pushCommand({ source, endpoint, tokenFile, caFile, cache, exact }) {
-  const script = program("bench/image/support/push.mjs");
-  return [script, JSON.stringify({ source, endpoint, tokenFile, caFile, cache, exact })];
+/** The command that pushes `source`. */
+function pushCommand({ source, endpoint, tokenFile, caFile, exact }) {
+  const how = ["--token-file", tokenFile, "--ca-file", caFile, ...(exact ? ["--exact"] : [])];
+  return [program("dist/cli/main.js"), "image", "push", source, endpoint, ...how];
 }
 
 function agentCommand({ stateDir, tokenFile, certificate, key }) {
@@ -56,8 +56,9 @@ export function openSite({ far, directory }) {
     stop: (signal) => agent.stop(signal),
     /** Starts a push from a side; `done` of what it returns is its end. */
     push(side, source, { exact = false } = {}) {
-      const command = pushCommand({ source, endpoint, tokenFile, caFile: certificate, cache, exact });
-      return side.start(process.execPath, command);
+      const command = pushCommand({ source, endpoint, tokenFile, caFile: certificate, exact });
+      // Where this near side keeps its indexes.
+      return side.start(process.execPath, command, { env: { XDG_CACHE_HOME: cache } });
     },
     /** Paths of the images that are whole at the site. */
     images() {
