@@ -1,8 +1,9 @@
-import type { FileHandle } from "node:fs/promises";
 import { ImageStoreError } from "../errors";
 import { BLOCK_BYTES, blockLengthOf, leafOf, leafOfZeros } from "../wire/digest";
 import type { SegmentContent } from "../wire/segment";
 import type { Spaces } from "../wire/spaces";
+import type { DirectFile } from "./direct-file";
+import type { DirectSpaces } from "./direct-spaces";
 import { BlockFiller, SELF, type FilledBlock } from "./block-filler";
 import type { HeldImages } from "./held";
 import { SegmentRefusedError, segmentCorrupt } from "./refusals";
@@ -15,13 +16,15 @@ export interface ApplyContext {
   readonly transfer: Transfer;
   readonly held: HeldImages;
   readonly spaces: Spaces;
+  /** Each of at least BOUNCE_BYTES. */
+  readonly directSpaces: DirectSpaces;
   /** Told of blocks of a held image that are not as they should be. */
   readonly onDamaged: (digest: string, blocks: readonly number[]) => Promise<void>;
 }
 
 interface Base {
   readonly digest: string;
-  readonly file: FileHandle;
+  readonly file: DirectFile;
   readonly sizeBytes: number;
 }
 
@@ -42,9 +45,10 @@ class UnreadableBase extends Error {
  * @throws ImageStoreError `disk-full`; the blocks that were written are kept
  */
 export async function applySegment(context: ApplyContext, content: SegmentContent): Promise<void> {
-  const { transfer, spaces } = context;
+  const { transfer, spaces, directSpaces } = context;
   const bases = await openBases(context, content.bases);
-  const space = spaces.take(BLOCK_BYTES);
+  const space = directSpaces.take();
+  const bounce = directSpaces.take();
   const scratch = spaces.take(BLOCK_BYTES);
   const kept: { block: number; leaf: Uint8Array }[] = [];
   try {
@@ -52,7 +56,7 @@ export async function applySegment(context: ApplyContext, content: SegmentConten
       content,
       scratch,
       (base, offset, length, block) => requireCopyable(context, bases, base, offset, length, block),
-      (base, offset, into) => readCopy(transfer, bases, base, offset, into),
+      (base, offset, into) => readCopy(transfer, bases, base, offset, into, bounce),
     );
     for (let i = 0; i < content.blockCount; i++) {
       const block = content.firstBlock + i;
@@ -74,7 +78,8 @@ export async function applySegment(context: ApplyContext, content: SegmentConten
     if (isFull) await transfer.keep(kept).catch(() => undefined);
     throw error;
   } finally {
-    spaces.give(space);
+    directSpaces.give(space);
+    directSpaces.give(bounce);
     spaces.give(scratch);
     for (const { file } of bases) await file.close().catch(() => undefined);
   }
@@ -89,7 +94,7 @@ export function isVerified(transfer: Transfer, block: number, leaf: Uint8Array):
 async function openBases(context: ApplyContext, digests: readonly string[]): Promise<readonly Base[]> {
   const bases: Base[] = [];
   for (const digest of digests) {
-    const opened = await context.held.open(digest);
+    const opened = await context.held.openDirect(digest);
     if (opened) {
       bases.push({ digest, ...opened });
       continue;
@@ -142,16 +147,12 @@ async function readCopy(
   base: number,
   offset: number,
   into: Uint8Array,
+  bounce: Buffer,
 ): Promise<void> {
   if (base === SELF) return transfer.read(into, offset);
-  for (let done = 0; done < into.length;) {
-    const read = await bases[base].file
-      .read(into, done, into.length - done, offset + done)
-      .catch(() => undefined);
-    // The file was cut, or its disk fails: both show at that place when it is looked at.
-    if (!read?.bytesRead) throw new UnreadableBase(base, Math.floor((offset + done) / BLOCK_BYTES));
-    done += read.bytesRead;
-  }
+  const read = await bases[base].file.read(into, offset, bounce).catch(() => 0);
+  // The file was cut, or its disk fails: both show at that place when it is looked at.
+  if (read < into.length) throw new UnreadableBase(base, Math.floor((offset + read) / BLOCK_BYTES));
 }
 
 async function fillBlock(

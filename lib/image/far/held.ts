@@ -9,6 +9,7 @@ import {
   leafOf,
   leafOfZeros,
 } from "../wire/digest";
+import { DirectFile } from "./direct-file";
 import { removeAll, type StoreFiles } from "./files";
 import { Journal } from "./journal";
 import { readLeaf, readManifest, writeManifest } from "./manifest";
@@ -55,6 +56,16 @@ export class HeldImages {
     const found = this.look(digest);
     if (!found?.isWhole) return undefined;
     const file = await open(this.files.of(digest).image, "r").catch(() => undefined);
+    return file && { file, sizeBytes: found.sizeBytes };
+  }
+
+  /** As {@link open}, to copy large parts of it. */
+  async openDirect(
+    digest: string,
+  ): Promise<{ readonly file: DirectFile; readonly sizeBytes: number } | undefined> {
+    const found = this.look(digest);
+    if (!found?.isWhole) return undefined;
+    const file = await DirectFile.open(this.files.of(digest).image, "r").catch(() => undefined);
     return file && { file, sizeBytes: found.sizeBytes };
   }
 

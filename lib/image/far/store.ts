@@ -13,6 +13,8 @@ import { Spaces } from "../wire/spaces";
 import type { TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
 import { applySegment } from "./apply";
 import type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
+import { BOUNCE_BYTES } from "./direct-file";
+import { DirectSpaces } from "./direct-spaces";
 import { removeAll, StoreFiles } from "./files";
 import { HeldImages } from "./held";
 import { Indexer } from "./indexer";
@@ -49,6 +51,7 @@ class DirectoryStore implements ImageStore {
   private readonly locks = new KeyedLock();
   private readonly unpacking = new Semaphore(UNPACKING_AT_ONCE);
   private readonly spaces = new Spaces(UNPACKING_AT_ONCE * 4);
+  private readonly directSpaces = new DirectSpaces(UNPACKING_AT_ONCE * 2, BOUNCE_BYTES);
   /** By id, the digests of transfers that were completed. */
   private readonly finished = new Map<string, string>();
   private readonly completions = new Set<Promise<unknown>>();
@@ -272,9 +275,9 @@ class DirectoryStore implements ImageStore {
       });
       try {
         requireRange(place, transfer, head, content.rangeBytes);
-        const { held, spaces } = this;
+        const { held, spaces, directSpaces } = this;
         const onDamaged = (digest: string, blocks: readonly number[]) => this.takeBack(digest, blocks);
-        await applySegment({ place, transfer, held, spaces, onDamaged }, content);
+        await applySegment({ place, transfer, held, spaces, directSpaces, onDamaged }, content);
         return true;
       } finally {
         content.release();

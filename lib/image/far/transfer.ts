@@ -1,7 +1,8 @@
-import { chmod, open, stat, type FileHandle } from "node:fs/promises";
+import { chmod, stat } from "node:fs/promises";
 import { BitSet } from "../bitset";
 import { isMissingFile, writeFailed } from "../errors";
 import { BLOCK_BYTES, blockLengthOf, isZeros, leafOf, ZERO_BLOCK } from "../wire/digest";
+import { DirectFile } from "./direct-file";
 import type { TransferFiles } from "./files";
 import { Journal, type JournalRecord } from "./journal";
 import { LeafTable } from "./leaf-table";
@@ -34,7 +35,7 @@ export class Transfer {
     public digest: string | undefined,
     readonly blocks: LeafTable,
     private readonly files: TransferFiles,
-    private readonly file: FileHandle,
+    private readonly file: DirectFile,
     private readonly journal: Journal,
     isNew: boolean,
   ) {
@@ -44,7 +45,7 @@ export class Transfer {
   /** Begins one. @throws ImageStoreError `disk-full` */
   static async create(id: string, sizeBytes: number, files: TransferFiles): Promise<Transfer> {
     try {
-      const file = await open(files.partial, "w+", 0o600);
+      const file = await DirectFile.open(files.partial, "w+");
       try {
         const journal = await Journal.create(files.journal, id, sizeBytes);
         return new Transfer(id, undefined, new LeafTable(sizeBytes), files, file, journal, true);
@@ -72,7 +73,7 @@ export class Transfer {
     try {
       // It was made read-only when it was about to become the image.
       await chmod(files.partial, 0o600);
-      const file = await open(files.partial, "r+");
+      const file = await DirectFile.open(files.partial, "r+");
       return new Transfer(id, digest, blocks, files, file, journal, false);
     } catch (error) {
       await journal.close();
@@ -117,7 +118,7 @@ export class Transfer {
   async read(into: Uint8Array, offset: number): Promise<void> {
     let done = 0;
     while (done < into.length) {
-      const { bytesRead } = await this.file.read(into, done, into.length - done, offset + done);
+      const { bytesRead } = await this.file.cached.read(into, done, into.length - done, offset + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
@@ -143,7 +144,8 @@ export class Transfer {
       let zerosFrom = 0;
       for (const [from, to] of data) {
         if (wasTouched) await this.empty(block, zerosFrom, from);
-        await this.writeAll(bytes.subarray(from, to), block * BLOCK_BYTES + from);
+        await this.file.writePart(bytes, from, to, block * BLOCK_BYTES);
+        this.unsyncedBytes += to - from;
         zerosFrom = to;
       }
       if (wasTouched) await this.empty(block, zerosFrom, blockLengthOf(this.sizeBytes, block));
@@ -183,8 +185,8 @@ export class Transfer {
   async seal(): Promise<void> {
     await this.syncing;
     try {
-      await this.file.truncate(this.sizeBytes);
-      await this.file.sync();
+      await this.file.cached.truncate(this.sizeBytes);
+      await this.file.cached.sync();
     } catch (error) {
       this.blocks.doubtAll();
       throw writeFailed(this.files.partial, error);
@@ -209,20 +211,15 @@ export class Transfer {
     if (from >= to) return;
     const before = Buffer.allocUnsafe(to - from);
     await this.read(before, block * BLOCK_BYTES + from);
-    if (!isZeros(before)) await this.writeAll(ZERO_BLOCK.subarray(0, to - from), block * BLOCK_BYTES + from);
-  }
-
-  private async writeAll(bytes: Uint8Array, offset: number): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
-    }
-    this.unsyncedBytes += bytes.length;
+    if (isZeros(before)) return;
+    await this.file.writeCached(ZERO_BLOCK, from, to, block * BLOCK_BYTES);
+    this.unsyncedBytes += to - from;
   }
 
   private syncSome(): void {
     if (this.unsyncedBytes < SYNC_BYTES || this.syncing) return;
     this.unsyncedBytes = 0;
-    this.syncing = this.file
+    this.syncing = this.file.cached
       .datasync()
       // A disk says only once that it lost what it was given: from then on nothing written before is sure.
       .catch(() => this.blocks.doubtAll())

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { AbortedError } from "../../errors";
 import { chunkBlock } from "../chunking";
 import type { ChunkList } from "../wire/index-format";
-import { BLOCK_BYTES, ImageDigest, leafOf, leafOfZeros } from "../wire/digest";
+import { BLOCK_BYTES, ImageDigest, leafInBackground, leafOfZeros } from "../wire/digest";
 import type { IndexReader } from "../wire/index-reader";
 import type { IndexWriter } from "../wire/index-writer";
 import { sourceChanged } from "../source";
@@ -36,11 +36,11 @@ export async function* scanBlocks(
 ): AsyncGenerator<Block, string> {
   const digest = new ImageDigest(image.sizeBytes);
   const spaces = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
-  const readings: Promise<boolean>[] = [];
+  const readings: Promise<Buffer | undefined>[] = [];
   const startReading = (number: number) => {
     if (number >= image.blockCount) return;
     const into = spaces[number % spaces.length].subarray(0, image.lengthOf(number));
-    const reading = image.read(into, number * BLOCK_BYTES);
+    const reading = readWithLeaf(image, into, number * BLOCK_BYTES);
     // A failure is told when its turn comes.
     reading.catch(() => undefined);
     readings[number % spaces.length] = reading;
@@ -51,11 +51,11 @@ export async function* scanBlocks(
       if (signal?.aborted) throw new AbortedError(`stopped while reading ${image.source.path}`);
       startReading(number + AHEAD);
       const length = image.lengthOf(number);
-      const isRead = await readings[number % spaces.length];
+      const read = await readings[number % spaces.length];
       const bytes = spaces[number % spaces.length].subarray(0, length);
-      const found = isRead ? chunkBlock(bytes) : undefined;
+      const found = read && chunkBlock(bytes);
       const chunks = found && !(found.count === 1 && found.isHole(0)) ? found : undefined;
-      const leaf = chunks && leafOf(bytes);
+      const leaf = chunks && read;
       digest.add(leaf ?? leafOfZeros(length));
       if (leaf) await index.addBlock(leaf, chunks);
       else index.addZeros();
@@ -68,6 +68,15 @@ export async function* scanBlocks(
   } finally {
     await Promise.allSettled(readings);
   }
+}
+
+/** @returns the leaf; undefined where all is zeros without having been read */
+async function readWithLeaf(
+  image: CanonicalImage,
+  into: Buffer,
+  offset: number,
+): Promise<Buffer | undefined> {
+  return (await image.read(into, offset)) ? leafInBackground(into) : undefined;
 }
 
 /** Goes through an image by its index; a block is read only when its bytes are asked for, and verified then. */
@@ -99,7 +108,7 @@ export async function readVerified(
 ): Promise<Buffer> {
   const offset = number * BLOCK_BYTES;
   if (!(await image.read(into, offset))) into.fill(0);
-  if (leaf && leafOf(into).equals(leaf)) return into;
+  if (leaf && (await leafInBackground(into)).equals(leaf)) return into;
   throw sourceChanged(
     image.source.path,
     `since it was indexed, at offset ${offset} or within 1 MiB after it`,

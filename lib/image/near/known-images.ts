@@ -17,7 +17,7 @@ const MAX_IMAGES = 254;
 const MAX_CHUNKS = 12 * 1024 * 1024;
 /** For samples of bytes that the near side still has. */
 const DELTA_BYTES = 64 * 1024 * 1024;
-const PAGE_CACHE_BYTES = 32 * 1024 * 1024;
+const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** What is new is most often near where it was: this far ahead of it the far side's images are looked at. */
 const LOOK_AHEAD_BYTES = 128 * 1024 * 1024;

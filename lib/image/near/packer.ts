@@ -6,10 +6,10 @@ import { SegmentBuilder, type SegmentPlan } from "./segment-builder";
 
 /** Segments that are packed at once. Node's pool has four threads, and the disk needs one. */
 const PACKING_AT_ONCE = 3;
-/** Packed segments that wait for a stream: enough for a second or two in which nothing new is found. */
-const READY_BYTES = 24 * 1024 * 1024;
-/** Of brotli, the least effort first: between them each gains a tenth to a hundredth for half as much time again. */
-const QUALITIES = [1, 4, 5, 6];
+/** Packed segments that wait for a stream: enough for a second in which nothing new is found. */
+const READY_BYTES = 16 * 1024 * 1024;
+/** Of brotli, the least effort first. Beyond these, twice the time gains a hundredth. */
+const QUALITIES = [1, 4, 5];
 const FIRST_QUALITY = 2;
 /** Bits: a segment's literals fit into it. */
 const WINDOW = 22;

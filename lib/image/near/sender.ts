@@ -30,6 +30,8 @@ const FEWEST_STREAMS = 4;
 const JUDGE_MS = 1_000;
 const ENOUGH_SEGMENTS = 10;
 const LONGEST_JUDGE_MS = 4_000;
+/** Looks in a row without a stream that waited, for one to count. */
+const CALM_SAMPLES = 2;
 const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
 const SMALLEST_SEGMENT_BYTES = 256 * 1024;
 /** All that are on their way together take memory at both ends, and a link that is cut sends them again. */
@@ -74,6 +76,7 @@ export class Sender {
   private isExhausted = false;
   private starved = 0;
   private isIdle = false;
+  private calm = 0;
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
   private acknowledgedSegments = 0;
@@ -203,12 +206,14 @@ export class Sender {
       if (this.acknowledgedSegments < ENOUGH_SEGMENTS && now - at < LONGEST_JUDGE_MS) return;
       this.acknowledgedSegments = 0;
       const after = readTcpCounters();
+      // Streams that had nothing to send for a while burst into the link's queue when they have: that says nothing of the link.
+      this.calm = this.starved > 0 ? 0 : this.calm + 1;
       const goodputBps = ((this.acknowledgedBytes - bytes) * 8_000) / (now - at);
       this.streams = nextStreams(this.streams, {
         goodputBps,
         loss: lossBetween(counters, after),
         capBps: this.pace.bps,
-        wasStarved: this.starved > 0,
+        wasStarved: this.calm < CALM_SAMPLES,
       });
       [at, bytes, counters] = [now, this.acknowledgedBytes, after];
       this.starved = 0;

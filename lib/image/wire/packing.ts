@@ -15,6 +15,8 @@ const SAMPLES = 32;
 const SAMPLE_BYTES = 2048;
 const SAMPLE_PACKING: Packing = { quality: 1, window: 16 };
 const PIECE_BYTES = 64 * 1024;
+/** What is unpacked is more: each piece is a turn of the event loop. */
+const UNPACKED_PIECE_BYTES = 512 * 1024;
 
 /**
  * Samples tell noise (packed files, encrypted disks) from the rest for a fraction of the work of packing it in vain. A part that is
@@ -45,7 +47,7 @@ export function pack(raw: Uint8Array, into: Buffer, packing: Packing): Promise<n
  */
 export async function unpack(packed: Uint8Array, into: Buffer): Promise<number | undefined> {
   try {
-    return await through(createBrotliDecompress({ chunkSize: PIECE_BYTES }), packed, into);
+    return await through(createBrotliDecompress({ chunkSize: UNPACKED_PIECE_BYTES }), packed, into);
   } catch {
     return undefined;
   }

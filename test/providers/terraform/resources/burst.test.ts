@@ -52,7 +52,7 @@ test("the plan to go out shows what the transfer takes, and changes nothing at t
   const before = await story(lab);
   const plan = await work.must("plan", "-no-color", BURST);
   expect(plan).toMatch(
-    /transfer\s+= \{\n\s+\+ eta\s+= ".+"\n\s+\+ present_bytes = \d+\n\s+\+ rate_mbps\s+= [\d.]+/,
+    /transfer\s+= \{\n\s+\+ eta\s+= ".+"\n\s+\+ in_use_bytes  = \d+\n\s+\+ present_bytes = \d+\n\s+\+ rate_mbps\s+= [\d.]+/,
   );
   expect(plan).toMatch(new RegExp(`\\+ total_bytes\\s+= ${lab.image.bytes}`));
   expect(plan).toMatch(new RegExp(`\\+ id\\s+= "cloud/${lab.image.digest}"`));
