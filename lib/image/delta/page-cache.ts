@@ -53,14 +53,21 @@ export class PageCache {
 
   private async fetch(base: DeltaBase, page: number, key: number): Promise<Uint8Array> {
     const offset = page * PAGE_BYTES;
-    const bytes = new Uint8Array(Math.max(0, Math.min(PAGE_BYTES, base.sizeBytes - offset)));
+    const space = this.takeSpace();
+    const bytes = space.subarray(0, Math.max(0, Math.min(PAGE_BYTES, base.sizeBytes - offset)));
     if (bytes.length > 0) await base.read(bytes, offset);
-    for (const oldest of this.pages.keys()) {
-      if (this.pages.size < this.maxPages) break;
-      this.pages.delete(oldest);
-    }
     this.pages.set(key, bytes);
     return bytes;
+  }
+
+  /** That of the page that was used least recently, once there are enough: new memory costs more than what is read into it. */
+  private takeSpace(): Uint8Array {
+    for (const [oldest, bytes] of this.pages) {
+      if (this.pages.size + this.reading.size < this.maxPages) break;
+      this.pages.delete(oldest);
+      return new Uint8Array(bytes.buffer, 0, PAGE_BYTES);
+    }
+    return new Uint8Array(PAGE_BYTES);
   }
 }
 

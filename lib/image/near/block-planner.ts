@@ -22,7 +22,6 @@ export class BlockPlanner {
   constructor(
     private readonly known: KnownImages,
     private readonly acknowledged: Acknowledged,
-    private readonly signal?: AbortSignal,
   ) {}
 
   async add(block: Block, to: SegmentBuilder): Promise<void> {
@@ -33,12 +32,15 @@ export class BlockPlanner {
 
   private async addChunks(block: Block, chunks: ChunkList, to: SegmentBuilder): Promise<void> {
     const pieces = this.piecesOf(block, chunks);
+    for (const { from, to: end, image, offset } of pieces) {
+      if (image !== undefined && image !== HOLE) this.known.noteUsed(image, offset, end - from);
+    }
     const fresh = pieces.filter((piece) => piece.image === undefined);
     if (fresh.length === 0) {
       for (const piece of pieces) this.emit(piece, undefined, to);
       return;
     }
-    await this.known.lookUpTo(block.offset + block.length, this.signal);
+    await this.known.lookUpTo(block.offset);
     const bytes = await block.bytes();
     const matches = await this.matches(bytes, pieces, fresh);
     let next = 0;

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { AbortedError } from "../../errors";
 import { chunkBlock } from "../chunking";
 import type { ChunkList } from "../wire/index-format";
-import { BLOCK_BYTES, ImageDigest, leafInBackground, leafOfZeros } from "../wire/digest";
+import { BLOCK_BYTES, ImageDigest, leafOf, leafOfZeros } from "../wire/digest";
 import type { IndexReader } from "../wire/index-reader";
 import type { IndexWriter } from "../wire/index-writer";
 import { sourceChanged } from "../source";
@@ -21,8 +21,8 @@ export interface Block {
   bytes(): Promise<Uint8Array>;
 }
 
-/** Blocks that are read ahead while one is being looked at. */
-const AHEAD = 2;
+/** Blocks that are read with one call: each is a turn of the event loop and of a thread. */
+const BLOCKS_A_READ = 4;
 
 /**
  * Reads an image from its first block to its last, and writes down what it consists of.
@@ -35,48 +35,67 @@ export async function* scanBlocks(
   signal?: AbortSignal,
 ): AsyncGenerator<Block, string> {
   const digest = new ImageDigest(image.sizeBytes);
-  const spaces = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
-  const readings: Promise<Buffer | undefined>[] = [];
-  const startReading = (number: number) => {
-    if (number >= image.blockCount) return;
-    const into = spaces[number % spaces.length].subarray(0, image.lengthOf(number));
-    const reading = readWithLeaf(image, into, number * BLOCK_BYTES);
-    // A failure is told when its turn comes.
-    reading.catch(() => undefined);
-    readings[number % spaces.length] = reading;
-  };
-  for (let number = 0; number < AHEAD; number++) startReading(number);
+  const reader = new GroupReader(image);
   try {
     for (let number = 0; number < image.blockCount; number++) {
       if (signal?.aborted) throw new AbortedError(`stopped while reading ${image.source.path}`);
-      startReading(number + AHEAD);
       const length = image.lengthOf(number);
-      const read = await readings[number % spaces.length];
-      const bytes = spaces[number % spaces.length].subarray(0, length);
-      const found = read && chunkBlock(bytes);
+      const bytes = await reader.read(number);
+      const found = bytes && chunkBlock(bytes);
       const chunks = found && !(found.count === 1 && found.isHole(0)) ? found : undefined;
-      const leaf = chunks && read;
+      const leaf = chunks && bytes && leafOf(bytes);
       digest.add(leaf ?? leafOfZeros(length));
       if (leaf) await index.addBlock(leaf, chunks);
       else index.addZeros();
       const offset = number * BLOCK_BYTES;
-      yield { number, offset, length, leaf, chunks, bytes: () => Promise.resolve(bytes) };
+      yield {
+        number,
+        offset,
+        length,
+        leaf,
+        chunks,
+        bytes: () => Promise.resolve(bytes ?? Buffer.alloc(length)),
+      };
       // Empty stretches are gone through without a read: others want their turn too.
       if (number % 256 === 255) await nextTurn();
     }
     return digest.finish();
   } finally {
-    await Promise.allSettled(readings);
+    await reader.end();
   }
 }
 
-/** @returns the leaf; undefined where all is zeros without having been read */
-async function readWithLeaf(
-  image: CanonicalImage,
-  into: Buffer,
-  offset: number,
-): Promise<Buffer | undefined> {
-  return (await image.read(into, offset)) ? leafInBackground(into) : undefined;
+/** Reads an image's blocks in their order, a few at a time, and the next few meanwhile. */
+class GroupReader {
+  private readonly spaces = [0, 1].map(() => Buffer.allocUnsafeSlow(BLOCKS_A_READ * BLOCK_BYTES));
+  private readonly readings: Promise<boolean>[] = [];
+
+  constructor(private readonly image: CanonicalImage) {
+    this.start(0);
+  }
+
+  /** The bytes of the next block, valid until the one after; undefined where all is zeros without having been read. */
+  async read(block: number): Promise<Buffer | undefined> {
+    const group = Math.floor(block / BLOCKS_A_READ);
+    if (block % BLOCKS_A_READ === 0) this.start(group + 1);
+    if (!(await this.readings[group % 2])) return undefined;
+    const at = (block % BLOCKS_A_READ) * BLOCK_BYTES;
+    return this.spaces[group % 2].subarray(at, at + this.image.lengthOf(block));
+  }
+
+  async end(): Promise<void> {
+    await Promise.allSettled(this.readings);
+  }
+
+  private start(group: number): void {
+    const offset = group * BLOCKS_A_READ * BLOCK_BYTES;
+    if (offset >= this.image.sizeBytes) return;
+    const bytes = Math.min(BLOCKS_A_READ * BLOCK_BYTES, this.image.sizeBytes - offset);
+    const reading = this.image.read(this.spaces[group % 2].subarray(0, bytes), offset);
+    // A failure is told when its turn comes.
+    reading.catch(() => undefined);
+    this.readings[group % 2] = reading;
+  }
 }
 
 /** Goes through an image by its index; a block is read only when its bytes are asked for, and verified then. */
@@ -108,7 +127,7 @@ export async function readVerified(
 ): Promise<Buffer> {
   const offset = number * BLOCK_BYTES;
   if (!(await image.read(into, offset))) into.fill(0);
-  if (leaf && (await leafInBackground(into)).equals(leaf)) return into;
+  if (leaf && leafOf(into).equals(leaf)) return into;
   throw sourceChanged(
     image.source.path,
     `since it was indexed, at offset ${offset} or within 1 MiB after it`,

@@ -1,5 +1,4 @@
 import { rm, writeFile } from "node:fs/promises";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { KeyTable } from "../chunking";
 import { DeltaIndex, PageCache, type DeltaBase } from "../delta";
 import { FormatError } from "../errors";
@@ -8,6 +7,7 @@ import { IndexReader } from "../wire/index-reader";
 import type { ImageTarget } from "../wire/target";
 import { CanonicalImage } from "./canonical-image";
 import { nameOf, type ImageCache } from "./image-cache";
+import { UsedPages } from "./used-pages";
 
 /** The number of the image that is being sent. */
 export const SELF = 255;
@@ -19,12 +19,11 @@ const MAX_CHUNKS = 12 * 1024 * 1024;
 const DELTA_BYTES = 64 * 1024 * 1024;
 const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
 
-/** What is new is most often near where it was: this far ahead of it the far side's images are looked at. */
-const LOOK_AHEAD_BYTES = 128 * 1024 * 1024;
-
 interface OpenedBase {
   readonly number: number;
   readonly image: CanonicalImage;
+  /** What of it is copied as it is. */
+  readonly used: UsedPages;
   /** Blocks that were looked at. */
   looked: number;
 }
@@ -32,7 +31,7 @@ interface OpenedBase {
 /** What the far side holds, as far as the near side knows: every chunk of every image, and the bytes of those whose file is here. */
 export class KnownImages {
   private readonly usable: boolean[];
-  private readonly spaces = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)];
+  private readonly space = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   private readonly opened: OpenedBase[] = [];
 
   private constructor(
@@ -103,15 +102,19 @@ export class KnownImages {
     }
   }
 
+  /** These bytes of a held image are copied as they are: nothing else will have come of them. */
+  noteUsed(number: number, offset: number, length: number): void {
+    this.opened.find((base) => base.number === number)?.used.add(offset, length);
+  }
+
   /**
-   * Looks at the bytes of what the far side holds, as far as they lie before `offset` and a little beyond: so the link need not wait
-   * until all was looked at.
+   * Looks at the bytes of what the far side holds, before `offset` and as far as they were not found unchanged, so that what is new can
+   * be told as what has become of them.
    */
-  async lookUpTo(offset: number, signal?: AbortSignal): Promise<void> {
+  async lookUpTo(offset: number): Promise<void> {
     for (const base of this.opened) {
-      const end = Math.min(base.image.blockCount, Math.ceil((offset + LOOK_AHEAD_BYTES) / BLOCK_BYTES));
-      if (base.looked >= end) continue;
-      await this.addBytes(base, end, signal);
+      const end = Math.min(base.image.blockCount, Math.floor(offset / BLOCK_BYTES));
+      for (; base.looked < end; base.looked++) await this.addBytes(base, base.looked);
     }
   }
 
@@ -149,24 +152,17 @@ export class KnownImages {
     const base = await CanonicalImage.open({ ...file, source: file.path }, signal).catch(() => undefined);
     if (!base) return;
     if (nameOf({ identity: base.source.identity, exact: file.exact }) !== file.reading) return base.close();
-    this.opened.push({ number, image: base, looked: 0 });
+    this.opened.push({ number, image: base, used: new UsedPages(base.sizeBytes), looked: 0 });
     this.bases.set(number, { number, sizeBytes: base.sizeBytes, read: readerOf(base) });
   }
 
   /** What cannot be read is not looked at: more is sent then. */
-  private async addBytes(base: OpenedBase, end: number, signal?: AbortSignal): Promise<void> {
-    const { image, number } = base;
-    const space = (block: number) => this.spaces[block % 2].subarray(0, image.lengthOf(block));
-    const read = (block: number) =>
-      block < end ? image.read(space(block), block * BLOCK_BYTES).catch(() => false) : Promise.resolve(false);
-    let reading = read(base.looked);
-    for (; base.looked < end && !signal?.aborted; base.looked++) {
-      const isRead = await reading;
-      reading = read(base.looked + 1);
-      if (isRead) this.delta.add(number, base.looked * BLOCK_BYTES, space(base.looked));
-      else if (base.looked % 256 === 255) await nextTurn();
-    }
-    await reading;
+  private async addBytes({ number, image, used }: OpenedBase, block: number): Promise<void> {
+    const offset = block * BLOCK_BYTES;
+    const bytes = this.space.subarray(0, image.lengthOf(block));
+    const ranges = used.gaps(offset, bytes.length);
+    if (ranges.length === 0 || !(await image.read(bytes, offset).catch(() => false))) return;
+    for (const [from, to] of ranges) this.delta.add(number, offset + from, bytes.subarray(from, to));
   }
 }
 

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { encodeSegment } from "../wire/segment";
 import { Spaces } from "../wire/spaces";
 import type { BlockPlanner } from "./block-planner";
@@ -5,12 +6,12 @@ import type { Block } from "./blocks";
 import { SegmentBuilder, type SegmentPlan } from "./segment-builder";
 
 /** Segments that are packed at once. Node's pool has four threads, and the disk needs one. */
-const PACKING_AT_ONCE = 3;
-/** Packed segments that wait for a stream: enough for a second in which nothing new is found. */
-const READY_BYTES = 16 * 1024 * 1024;
-/** Of brotli, the least effort first. Beyond these, twice the time gains a hundredth. */
-const QUALITIES = [1, 4, 5];
-const FIRST_QUALITY = 2;
+const PACKING_AT_ONCE = Math.min(3, availableParallelism());
+/** Packed segments that wait for a stream: enough for two seconds in which nothing new is found. */
+const READY_BYTES = 28 * 1024 * 1024;
+/** Of brotli, the least effort first. Below them a tenth more is sent; beyond, twice the time gains a hundredth. */
+const QUALITIES = [4, 5];
+const FIRST_QUALITY = 1;
 /** Bits: a segment's literals fit into it. */
 const WINDOW = 22;
 

@@ -218,7 +218,7 @@ class Push {
     };
     const packer = new Packer({
       blocks,
-      planner: new BlockPlanner(known, acknowledged, signal),
+      planner: new BlockPlanner(known, acknowledged),
       skip: (block) => {
         if (!hasArrived(block.number, block.leaf, block.length)) return false;
         acknowledged.add(block.number);

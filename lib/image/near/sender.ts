@@ -28,8 +28,8 @@ import { codeOf, type Retry } from "./retry";
 const FEWEST_STREAMS = 4;
 /** The number of streams is judged so often, when so many segments were taken meanwhile: fewer say little of a rate. */
 const JUDGE_MS = 1_000;
-const ENOUGH_SEGMENTS = 10;
-const LONGEST_JUDGE_MS = 4_000;
+const ENOUGH_SEGMENTS = 16;
+const LONGEST_JUDGE_MS = 2_000;
 /** Looks in a row without a stream that waited, for one to count. */
 const CALM_SAMPLES = 2;
 const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { createHash, webcrypto } from "node:crypto";
+import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { digestOf, sha256 } from "../digest";
 
@@ -16,11 +16,6 @@ export const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 /** SHA-256 of a block's bytes. */
 export function leafOf(bytes: Uint8Array): Buffer {
   return sha256(bytes);
-}
-
-/** {@link leafOf}, on another thread. */
-export async function leafInBackground(bytes: Uint8Array): Promise<Buffer> {
-  return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes));
 }
 
 /** SHA-256 of bytes of any length, a block at a time, so that nothing else has to wait for long. */
