@@ -227,7 +227,7 @@ class Push {
         if (block.leaf) sent += block.length;
         return true;
       },
-      literalBytes: () => segmentBytes(sender.streamCount),
+      literalBytes: () => segmentBytes(sender.streamCount, sender.capBps),
       isLinkIdle: () => sender.takeIdle(),
       onScanned: (block) => {
         scanned += block.leaf ? block.length : 0;
