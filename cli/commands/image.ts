@@ -113,6 +113,7 @@ export function addImageCommands(program: Command, attach: Attach): void {
     .description("The far end of ssh:// targets; started by the near end")
     .argument("<directory>", "where the images are")
     .requiredOption("--stdio", "speak on standard input and output")
+    .option("--peek", "only say what is there: make and change nothing")
     .action((directory: string, options: object) =>
       attach(() => import("./image/serve.js"))({ ...options, directory }),
     );

@@ -103,6 +103,7 @@ describe("push and verify, with a directory", () => {
       dryRun: true,
       estimate: { rateIs: "assumed", presentBytes: expect.any(Number) },
     });
+    expect(readdirSync(dir)).not.toContain("store");
     const first = await image("push", "v1.raw", "store");
     expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/in use: sent 2\.\d+ MB in /) });
     const digest = digestIn(first.stdout);

@@ -31,7 +31,8 @@ export async function run(options: PushOptions): Promise<number> {
   const { context, display } = commandContext();
   const tell = (line: string) => display.tell(line);
   const once = async (use: (target: OpenTarget) => Promise<void>) => {
-    const target = await openTarget(options.target, options, tell, context.signal);
+    const peek = options.dryRun === true;
+    const target = await openTarget(options.target, { ...options, peek }, tell, context.signal);
     try {
       await use(target);
     } finally {

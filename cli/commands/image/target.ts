@@ -1,7 +1,12 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { SpillwayError } from "../../../lib/errors";
-import { openImageDirectory, parseSshAddress, SshTarget } from "../../../lib/image/targets";
+import {
+  glanceAtDirectory,
+  openImageDirectory,
+  parseSshAddress,
+  SshTarget,
+} from "../../../lib/image/targets";
 import type { ImageTarget } from "../../../lib/image/wire/target";
 import { SiteClient, SiteDirectory } from "../../../lib/site/client";
 import type { StepContext } from "../../../lib/wait";
@@ -17,6 +22,8 @@ export interface TargetOptions {
   readonly rsh?: string;
   readonly remoteCommand?: string;
   readonly endpointUrl?: string;
+  /** It is only asked what it holds: nothing is made or changed there. @default false */
+  readonly peek?: boolean;
 }
 
 /** A target that was found and answers. */
@@ -62,7 +69,7 @@ export async function openTarget(
     case "bucket":
       return (await import("./bucket-target.js")).openBucket(text, options, signal);
     case "directory":
-      return openDirectory(text);
+      return openDirectory(text, options);
   }
 }
 
@@ -84,12 +91,12 @@ function openAgent(endpoint: string, { tokenFile, tokenEnv, caFile }: TargetOpti
 
 async function openSsh(
   text: string,
-  { rsh, remoteCommand }: TargetOptions,
+  { rsh, remoteCommand, peek }: TargetOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
 ): Promise<OpenTarget> {
   const address = parseSshAddress(text);
-  const target = new SshTarget(address, { rsh, remoteCommand, tell });
+  const target = new SshTarget(address, { rsh, remoteCommand, peek, tell });
   try {
     const directory = await target.connect(signal);
     const port = address.port === undefined ? "" : `:${address.port}`;
@@ -105,10 +112,14 @@ async function openSsh(
   }
 }
 
-async function openDirectory(text: string): Promise<OpenTarget> {
+async function openDirectory(text: string, { peek = false }: TargetOptions): Promise<OpenTarget> {
   const path = resolve(text);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw unknownScheme(text);
   if (existsSync(path) && !statSync(path).isDirectory()) throw notADirectory(path);
+  if (peek) {
+    const target = glanceAtDirectory(path);
+    return { target, name: path, verify: (digest) => target.verify(digest), close: () => undefined };
+  }
   const directory = await openImageDirectory(path);
   return {
     target: directory,
