@@ -10,6 +10,7 @@ import {
 import type { ImageTarget } from "../../../lib/image/wire/target";
 import { SiteClient, SiteDirectory } from "../../../lib/site/client";
 import type { StepContext } from "../../../lib/wait";
+import { UsageError } from "../../output";
 import { endpointsOf } from "../../project";
 import { siteTarget } from "./site-target";
 
@@ -40,12 +41,16 @@ export interface OpenTarget {
 
 export type TargetKind = "site" | "agent" | "ssh" | "bucket" | "directory";
 
-/** What sort of target a text names. */
+/** What begins so is meant as an address, not as a directory's name; `./s3:x` is one. */
+const LIKE_AN_ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|(?:https?|ssh|s3|site):)/i;
+
+/** What sort of target a text names. @throws UsageError for an address that is none */
 export function kindOf(text: string): TargetKind {
   if (text.startsWith("site:")) return "site";
   if (/^https?:\/\//.test(text)) return "agent";
   if (text.startsWith("ssh://")) return "ssh";
   if (text.startsWith("s3://")) return "bucket";
+  if (LIKE_AN_ADDRESS.test(text)) throw new UsageError(unknownAddress(text));
   return "directory";
 }
 
@@ -114,7 +119,6 @@ async function openSsh(
 
 async function openDirectory(text: string, { peek = false }: TargetOptions): Promise<OpenTarget> {
   const path = resolve(text);
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw unknownScheme(text);
   if (existsSync(path) && !statSync(path).isDirectory()) throw notADirectory(path);
   if (peek) {
     const target = glanceAtDirectory(path);
@@ -139,9 +143,10 @@ async function openDirectory(text: string, { peek = false }: TargetOptions): Pro
   };
 }
 
-const FORMS = "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory.";
+const FORMS =
+  "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory (./NAME).";
 
-function unknownScheme(text: string): SpillwayError {
+function unknownAddress(text: string): SpillwayError {
   return new SpillwayError({
     place: text,
     problem: `nothing is known of targets such as "${text}"`,

@@ -52,7 +52,7 @@ export async function openImageDirectory(directory: string): Promise<ImageDirect
 
 /** Opens the store in a directory that this process has locked. */
 export async function openServedStore(directory: string): Promise<ImageDirectory> {
-  const store = await openImageStore({ directory, site: directory });
+  const store = await openImageStore({ directory });
   return {
     openTransfer: (...args) => store.openTransfer(...args),
     putSegment: (...args) => store.putSegment(...args),
