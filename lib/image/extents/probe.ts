@@ -1,4 +1,5 @@
 import { findExt4 } from "./ext4";
+import { EXT4_SUPERBLOCK_AT, EXT4_SUPERBLOCK_BYTES, ext4Kind, isExt4 } from "./ext4-superblock";
 import { Doubt, type Finding, type Region } from "./region";
 import { findSignature } from "./signatures";
 import { findSwap } from "./swap";
@@ -17,7 +18,11 @@ const FINDERS: readonly [kind: string, find: (region: Region) => Promise<Finding
  */
 export async function probe(region: Region): Promise<Finding | undefined> {
   const other = await findSignature(region);
-  if (other) return other;
+  if (other) {
+    const beside = await superblocksOf(region);
+    if (beside.length === 0) return other;
+    return { kind: other.kind, why: `${other.why}, and has a superblock of ${beside.join(" and ")} besides` };
+  }
   const findings: Finding[] = [];
   for (const [kind, find] of FINDERS) {
     try {
@@ -31,4 +36,13 @@ export async function probe(region: Region): Promise<Finding | undefined> {
   if (findings.length <= 1) return findings[0];
   const kinds = findings.map(({ kind }) => kind).join(" and ");
   return { kind: "unknown", why: `has the signatures of ${kinds}, and which of them counts is not known` };
+}
+
+/** What seems to be there at first sight of those that are read. */
+async function superblocksOf(region: Region): Promise<string[]> {
+  const names: string[] = [];
+  const superblock = await region.readUpTo(EXT4_SUPERBLOCK_AT, EXT4_SUPERBLOCK_BYTES);
+  if (isExt4(superblock)) names.push(ext4Kind(superblock));
+  if ((await region.readUpTo(0, 4)).toString("latin1") === "XFSB") names.push("xfs");
+  return names;
 }

@@ -11,6 +11,8 @@ import { IndexReader } from "../wire/index-reader";
  * with room), so an index made then is not kept.
  */
 const RACY_MS = 50;
+/** The same where times are kept in whole seconds, or pairs of them. */
+const RACY_COARSE_MS = 2_000;
 /** What nobody asked for in so long is removed. */
 const UNUSED_MS = 60 * 24 * 60 * 60_000;
 
@@ -100,7 +102,8 @@ export class ImageCache {
   async keepFile(reading: Reading, digest: string, file: KnownFile, scanStartedAt: number): Promise<void> {
     const { mtimeNs, ctimeNs } = reading.identity;
     const changedMs = Number((ctimeNs > mtimeNs ? ctimeNs : mtimeNs) / 1_000_000n);
-    if (changedMs > scanStartedAt - RACY_MS) return;
+    const isCoarse = mtimeNs % 1_000_000_000n === 0n && ctimeNs % 1_000_000_000n === 0n;
+    if (changedMs > scanStartedAt - (isCoarse ? RACY_COARSE_MS : RACY_MS)) return;
     const record: FileRecord = { ...file, digest, reading: nameOf(reading) };
     await this.writeJson(this.file("files", nameOf(reading)), record);
     await this.writeJson(this.file("images", hexOf(digest) ?? ""), record);

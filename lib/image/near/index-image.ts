@@ -50,7 +50,7 @@ export async function indexImage(options: IndexOptions): Promise<IndexedImage> {
     const reading = { identity: image.source.identity, exact };
     const about = { sizeBytes: image.sizeBytes, inUseBytes: image.map.inUse.bytes, parts: image.map.parts };
     const found = await cache.find(reading);
-    const indexed = found ?? (await scan(options, image, cache));
+    const indexed = found ?? (await readAndKeep(options, image, cache));
     if (digest !== undefined && indexed.digest !== digest) throw wrongDigest(source, indexed.digest, digest);
     return { ...about, ...indexed, fromCache: found !== undefined };
   } finally {
@@ -58,7 +58,12 @@ export async function indexImage(options: IndexOptions): Promise<IndexedImage> {
   }
 }
 
-async function scan(options: IndexOptions, image: CanonicalImage, cache: ImageCache): Promise<FoundImage> {
+/** Reads an image once, sends nothing, and keeps its index. */
+export async function readAndKeep(
+  options: IndexOptions,
+  image: CanonicalImage,
+  cache: ImageCache,
+): Promise<FoundImage> {
   const { context, exact = false } = options;
   const reporter = new Reporter(context, options.subject ?? basename(options.source));
   const meter = new RateMeter();

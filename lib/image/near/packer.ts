@@ -97,6 +97,12 @@ export class Packer<T> {
     return this.outcome.value;
   }
 
+  /** Whoever waits in {@link next} is told at once. The first failure counts. */
+  fail(error: unknown): void {
+    this.failure ??= { error };
+    this.changed();
+  }
+
   /** Ends it; waits for what is being read and packed. */
   async stop(): Promise<void> {
     this.isStopped = true;

@@ -14,7 +14,7 @@ import { BlockPlanner } from "./block-planner";
 import { indexedBlocks, type Block } from "./blocks";
 import { CanonicalImage, type SourceOptions } from "./canonical-image";
 import { ImageCache, type FoundImage, type Reading } from "./image-cache";
-import { scanAndKeep, wrongDigest } from "./index-image";
+import { readAndKeep, scanAndKeep, wrongDigest } from "./index-image";
 import { KnownImages } from "./known-images";
 import { Packer } from "./packer";
 import { codeOf, Retry } from "./retry";
@@ -27,7 +27,7 @@ const WORTH_ANOTHER_ROUND = new Set(["image-corrupt", "image-incomplete", "not-f
 
 /** What is to be sent where. */
 export interface PushOptions extends SourceOptions {
-  /** When given, the source must have it. */
+  /** When given, the source must have it: one that is not known to is read before anything is sent. @default sent while it is read */
   readonly digest?: string;
   readonly target: ImageTarget;
   /** Tells targets apart, so that a transfer that was cut off is gone on with. @default "" */
@@ -63,7 +63,7 @@ export interface PushResult {
 
 /**
  * Brings an image file to a site: reads it, says for each block how the site can make it of what it holds already, sends what is
- * left, and has the whole verified there. It is sent while it is read. Idempotent, and any two pushes of one image get along. One that was
+ * left, and has the whole verified there. It is sent while it is read, unless `digest` is given. Idempotent, and any two pushes of one image get along. One that was
  * cut off at any point goes on where it was when it is called again.
  * @throws SpillwayError naming path, offset or segment, value and mend
  * @throws DeadlineError when the site took nothing for `patienceMs`
@@ -112,8 +112,10 @@ class Push {
   async run(): Promise<PushResult> {
     const { target, targetName = "", digest: wanted } = this.options;
     let found = await this.cache.find(this.reading);
-    if (found && wanted !== undefined && found.digest !== wanted) {
-      throw wrongDigest(this.image.source.path, found.digest, wanted);
+    if (wanted !== undefined) {
+      // Read once more than else, so that another image than the one asked for is not sent first.
+      found ??= await readAndKeep(this.options, this.image, this.cache);
+      if (found.digest !== wanted) throw wrongDigest(this.image.source.path, found.digest, wanted);
     }
     const id = await this.cache.transferId(this.reading, targetName, found?.digest);
     for (let round = 1; ; round++) {
@@ -225,7 +227,7 @@ class Push {
         if (block.leaf) sent += block.length;
         return true;
       },
-      literalBytes: () => segmentBytes(sender.streamCount),
+      literalBytes: () => segmentBytes(sender.streamCount, sender.capBps),
       isLinkIdle: () => sender.takeIdle(),
       onScanned: (block) => {
         scanned += block.leaf ? block.length : 0;

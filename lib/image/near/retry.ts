@@ -32,7 +32,7 @@ export function codeOf(error: unknown): string | undefined {
 export interface RetryOptions {
   readonly place: string;
   readonly signal: AbortSignal;
-  /** It gives up when nothing succeeded, on any stream, for so long. */
+  /** It gives up when nothing succeeded, on any stream, for so long after something failed. */
   readonly patienceMs: number;
   /** Told before each pause. */
   readonly onTrouble: (problem: string, pauseMs: number) => void;
@@ -40,9 +40,25 @@ export interface RetryOptions {
 
 /** Tries again what a link or a restarted site made fail, for all streams of one push together. */
 export class Retry {
-  private lastSuccess = performance.now();
+  /** By {@link clock}: the first failure since something succeeded. */
+  private failingSince: number | undefined;
+  private pausedSince: number | undefined;
+  private pausedMs = 0;
 
   constructor(private readonly options: RetryOptions) {}
+
+  /** While nothing may be sent, no patience is lost. */
+  setPaused(isPaused: boolean): void {
+    if (isPaused === (this.pausedSince !== undefined)) return;
+    const now = performance.now();
+    if (this.pausedSince !== undefined) this.pausedMs += now - this.pausedSince;
+    this.pausedSince = isPaused ? now : undefined;
+  }
+
+  /** Milliseconds; stands still during a pause. */
+  private clock(): number {
+    return (this.pausedSince ?? performance.now()) - this.pausedMs;
+  }
 
   /**
    * @param corruptTries how often `image-corrupt` may be an accident on the way; 1: it is an answer
@@ -56,14 +72,16 @@ export class Retry {
       if (signal.aborted) throw new AbortedError("stopped");
       try {
         const value = await attempt();
-        this.lastSuccess = performance.now();
+        this.failingSince = undefined;
         return value;
       } catch (error) {
         const code = codeOf(error) ?? "";
         if (signal.aborted) throw new AbortedError("stopped");
         if (error instanceof AbortedError || FINAL.has(code)) throw error;
         if (code === "image-corrupt" && ++corrupt >= corruptTries) throw error;
-        const silentMs = performance.now() - this.lastSuccess;
+        const now = this.clock();
+        this.failingSince ??= now;
+        const silentMs = now - this.failingSince;
         if (silentMs > patienceMs) {
           throw new DeadlineError(
             {

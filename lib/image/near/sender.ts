@@ -41,10 +41,22 @@ const TRIES_WITH_COPIES = 2;
 /** A transfer that the far side has forgotten is opened again, but not for ever. */
 const MAX_REOPENED = 3;
 
-/** Bytes of the image that a segment should carry, so that each of so many streams has some. */
-export function segmentBytes(streams: number): number {
+/** Under a cap no segment should be on its way for longer: what is on its way when a link is cut is lost. */
+const LONGEST_SEGMENT_MS = 5_000;
+const SMALLEST_CAPPED_BYTES = 16 * 1024;
+
+/**
+ * Bytes of the image that a segment should carry, so that each of so many streams has some. It has whole blocks, so it may carry up
+ * to one block more.
+ * @param capBps what all streams together may take, bits per second
+ */
+export function segmentBytes(streams: number, capBps?: number): number {
   const share = Math.floor(IN_FLIGHT_BYTES / Math.max(1, streams));
-  return Math.min(LARGEST_SEGMENT_BYTES, MAX_LITERAL_BYTES, Math.max(SMALLEST_SEGMENT_BYTES, share));
+  const usual = Math.min(LARGEST_SEGMENT_BYTES, MAX_LITERAL_BYTES, Math.max(SMALLEST_SEGMENT_BYTES, share));
+  // What follows a pause is not known yet.
+  if (!capBps) return usual;
+  const capped = Math.floor((capBps * LONGEST_SEGMENT_MS) / 8_000 / Math.max(1, streams));
+  return Math.min(usual, Math.max(SMALLEST_CAPPED_BYTES, capped));
 }
 
 export interface SenderOptions {
@@ -98,6 +110,11 @@ export class Sender {
     return this.streams.streams;
   }
 
+  /** Bits per second that all streams together may take; undefined: no limit; 0: paused. */
+  get capBps(): number | undefined {
+    return this.pace.bps;
+  }
+
   /** Did a stream wait for something to send since this was asked last? */
   takeIdle(): boolean {
     const { isIdle } = this;
@@ -107,14 +124,21 @@ export class Sender {
 
   async run(packer: Packer<unknown>): Promise<void> {
     const watched = watchBandwidth(this.signal);
-    keepPace(this.pace, () => [...this.options.bandwidth, watched.current()], this.signal);
+    const plans = () => [...this.options.bandwidth, watched.current()];
+    const { retry } = this.options;
+    keepPace(this.pace, plans, this.signal, (bps) => retry.setPaused(bps === 0));
+    const fail = () =>
+      packer.fail(this.failure?.error ?? new AbortedError("stopped while sending the image"));
+    this.signal.addEventListener("abort", fail, { once: true });
     const judging = this.judge(packer);
     try {
       this.startStreams(packer);
       while (this.running.size > 0) await Promise.race(this.running);
       if (this.failure) throw this.failure.error;
     } finally {
+      this.signal.removeEventListener("abort", fail);
       this.stop.abort();
+      retry.setPaused(false);
       clearInterval(judging);
     }
   }

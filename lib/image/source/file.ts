@@ -4,6 +4,7 @@ import { formatBytes } from "../../duration";
 import { SpillwayError, messageOf } from "../../errors";
 import { identityOf, sameFile, type FileIdentity } from "../index-cache";
 import { MAX_IMAGE_BYTES } from "../limits";
+import { BlockDevice, sizeByReading } from "./device";
 
 /** The open file that an image lies in: a regular file or a block device. */
 export class SourceFile {
@@ -15,6 +16,7 @@ export class SourceFile {
     readonly sizeBytes: number,
     /** What the file takes on its disk; undefined for a device. */
     readonly takenBytes: number | undefined,
+    private readonly device?: { readonly told: BlockDevice; readonly writeCount: string | undefined },
   ) {}
 
   /** @throws SpillwayError when there is no such file, it is empty or too large, or it cannot be read */
@@ -25,7 +27,9 @@ export class SourceFile {
       if (!stat.isFile() && !stat.isBlockDevice()) {
         throw unusable(path, `"${path}" is ${stat.isDirectory() ? "a directory" : "not a regular file"}`);
       }
-      const sizeBytes = stat.isFile() ? Number(stat.size) : await deviceSize(handle);
+      const device = stat.isFile() ? undefined : new BlockDevice(stat.rdev);
+      const writeCount = await device?.writeCount();
+      const sizeBytes = device ? await deviceSize(device, path, handle) : Number(stat.size);
       if (sizeBytes === 0) throw unusable(path, `the image file "${path}" is empty`);
       if (sizeBytes > MAX_IMAGE_BYTES) {
         throw unusable(
@@ -34,13 +38,13 @@ export class SourceFile {
         );
       }
       const identity = identityOf(await realpath(path), stat);
-      if (stat.isFile()) {
+      if (!device) {
         return new SourceFile(path, handle, identity, sizeBytes, Number(stat.blocks) * 512);
       }
       // Writing to a device changes no time of its node, so nothing that was kept for it may ever be found again.
       const openedNs = process.hrtime.bigint() + BigInt(Date.now()) * 1_000_000n;
       const once = { ...identity, size: BigInt(sizeBytes), mtimeNs: openedNs, ctimeNs: openedNs };
-      return new SourceFile(path, handle, once, sizeBytes, undefined);
+      return new SourceFile(path, handle, once, sizeBytes, undefined, { told: device, writeCount });
     } catch (error) {
       await handle.close();
       throw error;
@@ -70,7 +74,11 @@ export class SourceFile {
 
   /** @throws SpillwayError when the file is no longer what it was when it was opened */
   async requireUnchanged(): Promise<void> {
-    if (this.takenBytes === undefined) return;
+    if (this.device) {
+      const { told, writeCount } = this.device;
+      if (writeCount !== (await told.writeCount())) throw deviceWritten(this.path);
+      return;
+    }
     const now = identityOf(this.identity.path, await this.handle.stat({ bigint: true }));
     if (!sameFile(this.identity, now)) throw sourceChanged(this.path, "while it was being read");
   }
@@ -86,6 +94,15 @@ export function sourceChanged(path: string, when: string): SpillwayError {
     place: path,
     problem: `the image file "${path}" was changed ${when}`,
     mend: "Let nothing write to it (a machine that runs from it does), or give a copy as `source`; then try again.",
+    attribute: ["source"],
+  });
+}
+
+function deviceWritten(path: string): SpillwayError {
+  return new SpillwayError({
+    place: path,
+    problem: `the device "${path}" was written to while it was being read`,
+    mend: "Unmount it (or mount it read-only) and let no machine run from it, or give a snapshot of it as `source`; then try again.",
     attribute: ["source"],
   });
 }
@@ -133,21 +150,15 @@ function unreadable(path: string, offset: number, error: unknown): SpillwayError
   );
 }
 
-/** A device's size, in whole sectors of 512 bytes: the first sector that cannot be read is its end. */
-async function deviceSize(handle: FileHandle): Promise<number> {
+async function deviceSize(device: BlockDevice, path: string, handle: FileHandle): Promise<number> {
+  const told = await device.sizeBytes();
+  if (told !== undefined) return told;
   const probe = Buffer.alloc(1);
-  const readable = async (sector: number) => {
+  return sizeByReading(async (offset) => {
     try {
-      return (await handle.read(probe, 0, 1, sector * 512)).bytesRead === 1;
-    } catch {
-      return false;
+      return (await handle.read(probe, 0, 1, offset)).bytesRead;
+    } catch (error) {
+      throw Object.assign(unreadable(path, offset, error), { code: (error as NodeJS.ErrnoException).code });
     }
-  };
-  let [low, high] = [0, 2 * (MAX_IMAGE_BYTES / 512)];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (await readable(middle)) low = middle + 1;
-    else high = middle;
-  }
-  return low * 512;
+  });
 }

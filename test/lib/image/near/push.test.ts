@@ -152,14 +152,39 @@ describe("pushing an image into a store", () => {
     expect(held(digest).equals(image)).toBe(true);
   });
 
-  it("refuses a source that has not the digest asked for, read before or not", async () => {
+  it("refuses a source that has not the digest asked for, read before or not, and sends nothing of it", async () => {
     const source = await file("one.img", bytesOf(11, MB));
     const digest = `sha256:${"0".repeat(64)}`;
-    await expect(push(source, { digest })).rejects.toThrow(
+    const calls: string[] = [];
+    const target: ImageStore = {
+      ...bound(store),
+      openTransfer: (...args) => {
+        calls.push("openTransfer");
+        return store.openTransfer(...args);
+      },
+      putSegment: (...args) => {
+        calls.push("putSegment");
+        return store.putSegment(...args);
+      },
+    };
+    await expect(push(source, { digest, target })).rejects.toThrow(
       /has the digest sha256:[0-9a-f]{64}, but sha256:0{64}/,
     );
-    await expect(push(source, { digest })).rejects.toThrow(/spillway image index/);
-    expect(await store.list()).not.toContainEqual(expect.objectContaining({ complete: true }));
+    await expect(push(source, { digest, target })).rejects.toThrow(/spillway image index/);
+    expect(calls).toEqual([]);
+  });
+
+  it("sends a source that was not read before when it has the digest asked for", async () => {
+    const image = bytesOf(21, MB);
+    const { digest } = await indexImage({
+      source: await file("one.img", image),
+      cacheDirectory: join(home.path, "elsewhere"),
+    });
+    // Only just written, so what is found out about it is used once, and not remembered.
+    const fresh = join(home.path, "fresh.img");
+    writeFileSync(fresh, image);
+    expect(await push(fresh, { digest })).toMatchObject({ digest, sizeBytes: MB });
+    expect(held(digest).equals(image)).toBe(true);
   });
 
   it("finds out when the source is changed while it is sent", async () => {

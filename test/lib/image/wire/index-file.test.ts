@@ -34,7 +34,7 @@ async function indexed(blocks: readonly string[], sizeBytes = blocks.length * BL
       continue;
     }
     const bytes = bytesOf(i, length, blocks[i] === "text" ? "text" : "noise");
-    if (blocks[i] === "text") bytes.fill(0, 40_000, 80_000);
+    if (blocks[i] === "text") bytes.fill(0, Math.min(40_000, length), Math.min(80_000, length));
     leaves.push(leafOf(bytes));
     const chunks = chunkBlock(bytes);
     entries.push({ ends: [...chunks.ends], keys: [...chunks.keys] });
