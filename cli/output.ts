@@ -3,6 +3,27 @@ import { AbortedError, SpillwayError, messageOf } from "../lib/errors";
 /** What a command ends with. Documented in `spillway --help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
+/** What was typed cannot be meant: the command ends with {@link EXIT}.usage. The cause says what, and how to mend it. */
+export class UsageError extends Error {
+  constructor(override readonly cause: unknown) {
+    super(messageOf(cause), { cause });
+  }
+}
+
+/** Reads arguments: what is thrown is wrong usage. @throws UsageError */
+export function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError(error);
+  }
+}
+
+/** Control characters but newline and tab would tell a terminal to do things: what comes from elsewhere must not. */
+export function printable(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}/gu, "\ufffd");
+}
+
 /** Prints an error as place, problem and mend, or as one JSON object, and returns the exit code that fits it. */
 export function printError(error: unknown, json: boolean): number {
   if (error instanceof AbortedError) {
@@ -10,17 +31,18 @@ export function printError(error: unknown, json: boolean): number {
     else process.stderr.write("stopped\n");
     return EXIT.interrupted;
   }
+  const code = error instanceof UsageError ? EXIT.usage : EXIT.failed;
   const reports = reportsOf(error);
   if (json) {
     tellAsJson(reports);
-    return EXIT.failed;
+    return code;
   }
   for (const report of reports) {
-    process.stderr.write(`error: ${report.problem}\n`);
-    if (report.place) process.stderr.write(`  at:   ${report.place}\n`);
-    if (report.mend) process.stderr.write(`  mend: ${report.mend}\n`);
+    process.stderr.write(`error: ${printable(report.problem)}\n`);
+    if (report.place) process.stderr.write(`  at:   ${printable(report.place)}\n`);
+    if (report.mend) process.stderr.write(`  mend: ${printable(report.mend)}\n`);
   }
-  return EXIT.failed;
+  return code;
 }
 
 /** What commander found wrong with the command line, which it has said on stderr. */
@@ -38,11 +60,18 @@ interface Report {
 }
 
 function tellAsJson(errors: readonly Report[]): void {
-  process.stdout.write(`${JSON.stringify({ ok: false, errors })}\n`);
+  // JSON.stringify leaves some of them as they are.
+  const text = JSON.stringify({ ok: false, errors }).replace(/\p{Cc}/gu, escaped);
+  process.stdout.write(`${text}\n`);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Anything thrown as place, problem and mend; several problems found together one by one. */
 export function reportsOf(error: unknown): Report[] {
+  if (error instanceof UsageError) return reportsOf(error.cause);
   if (error instanceof AggregateError) return error.errors.flatMap(reportsOf);
   if (error instanceof SpillwayError) {
     const { place, problem, mend } = error.report;
@@ -52,7 +81,8 @@ export function reportsOf(error: unknown): Report[] {
 }
 
 /** A plain table: columns as wide as their widest cell, two spaces between. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const widths = rows.reduce<number[]>(
     (all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)),
     [],

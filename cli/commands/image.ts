@@ -15,7 +15,8 @@ Targets:
   s3://bucket/prefix                    an S3 bucket, with the AWS SDK's credentials`;
 
 const repeated = (value: string, all: readonly string[] = []) => [...all, value];
-const format = () => new Option("--format <format>", "read the file as this").choices(["raw", "qcow2"]);
+const format = (about = "read the file as this") =>
+  new Option("--format <format>", about).choices(["raw", "qcow2"]);
 const EXACT = "bit by bit, free blocks too";
 const JSON_OBJECT = "one JSON object";
 
@@ -43,6 +44,7 @@ export function addImageCommands(program: Command, attach: Attach): void {
     .argument("<old>", "raw or qcow2")
     .argument("<new>", "raw or qcow2")
     .option("--exact", EXACT)
+    .addOption(format("read both files as this"))
     .option("--json", JSON_OBJECT)
     .action((oldFile: string, newFile: string, options: object) =>
       attach(() => import("./image/diff.js"))({ ...options, oldFile, newFile }),
@@ -103,6 +105,7 @@ export function addImageCommands(program: Command, attach: Attach): void {
     .description("Show or set what all transfers of this machine may take of the link; running ones follow")
     .argument("[rate]", "20Mbit, 2MB/s; `off` to pause; `none` for no limit")
     .option("--window <window>", "another cap by the clock: '22:00-06:00 none'; may be repeated", repeated)
+    .option("--no-windows", "take all windows away")
     .option("--json", JSON_OBJECT)
     .action((rate: string | undefined, options: object) =>
       attach(() => import("./image/cap.js"))({ ...options, rate }),
@@ -113,6 +116,7 @@ export function addImageCommands(program: Command, attach: Attach): void {
     .description("The far end of ssh:// targets; started by the near end")
     .argument("<directory>", "where the images are")
     .requiredOption("--stdio", "speak on standard input and output")
+    .option("--peek", "only say what is there: make and change nothing")
     .action((directory: string, options: object) =>
       attach(() => import("./image/serve.js"))({ ...options, directory }),
     );

@@ -13,7 +13,7 @@ import { formatCap } from "../../lib/image/bandwidth";
 import type { PoolTraffic, SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
-import { EXIT, interruptSignal, reportsOf, table } from "../output";
+import { EXIT, interruptSignal, printable, reportsOf, table } from "../output";
 import { endpointsOf } from "../project";
 
 export interface StatusOptions {
@@ -42,7 +42,7 @@ export async function run(options: StatusOptions): Promise<number> {
       if (options.json) process.stdout.write(`${JSON.stringify({ ok, sites: now, hooks })}\n`);
       else {
         if (options.watch && process.stdout.isTTY) process.stdout.write("\x1b[2J\x1b[H");
-        process.stdout.write(`${render(now, hooks)}\n`);
+        process.stdout.write(`${printable(render(now, hooks))}\n`);
       }
       if (!options.watch) return ok ? EXIT.ok : EXIT.failed;
       await sleep(1_000, signal);

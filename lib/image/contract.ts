@@ -2,8 +2,8 @@
 export interface ImageStoreOptions {
   /** The directory of the store's files (`<stateDir>/images`); made when missing. One process at a time. */
   readonly directory: string;
-  /** The site's name, for errors. */
-  readonly site: string;
+  /** The site's name, for errors. @default - no site's, but a directory of images without an agent */
+  readonly site?: string;
   /** Names of the pools that use an image; one in use is not deleted. @default nobody */
   readonly usedBy?: (digest: string) => readonly string[];
   /**

@@ -1,9 +1,6 @@
 import * as crypto from "node:crypto";
 import { SpillwayError } from "../errors";
 
-/** Bytes of a chunk's key: its SHA-256, truncated. */
-export const KEY_BYTES = 16;
-
 const DIGEST = /^sha256:([0-9a-f]{64})$/;
 
 /** The 64 hex digits of a digest; undefined if it is none. */
@@ -33,12 +30,3 @@ export const sha256: (bytes: Uint8Array) => Buffer =
   typeof crypto.hash === "function"
     ? (bytes) => crypto.hash("sha256", bytes, "buffer")
     : (bytes) => crypto.createHash("sha256").update(bytes).digest();
-
-/**
- * SHA-256 as a string with a character for each byte. For the many small ones: a buffer for each would lie outside the collected
- * heap, and leave it in shreds.
- */
-export const sha256Text: (bytes: Uint8Array) => string =
-  typeof crypto.hash === "function"
-    ? (bytes) => crypto.hash("sha256", bytes, "binary")
-    : (bytes) => crypto.createHash("sha256").update(bytes).digest("binary");

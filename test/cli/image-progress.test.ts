@@ -36,6 +36,16 @@ describe("the progress of a transfer", () => {
     expect(lineText(PROGRESS)).toBe("45 %: sent 12.0 MB at 84.2 Mbit/s over 3 streams  ETA 12.3 s");
   });
 
+  test("tells the terminal nothing that comes from elsewhere", () => {
+    const { stream: terminal, written } = stream(80);
+    const display = progressDisplay(terminal);
+    display.tell("motd \x1b]0;title\x07 \x9b2J \x7f\ttab");
+    expect(written()).toBe("motd \ufffd]0;title\ufffd \ufffd2J \ufffd\ttab\n");
+    const message = "far\x1b[2J\nside";
+    expect(barText({ ...PROGRESS, message, fraction: undefined }, 80)).toBe("far\ufffd[2J side");
+    expect(lineText({ ...PROGRESS, message })).not.toContain("\x1b");
+  });
+
   test("on a terminal is written over itself, and taken away at the end", () => {
     const { stream: terminal, written } = stream(80);
     const display = progressDisplay(terminal);

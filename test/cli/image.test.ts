@@ -77,6 +77,10 @@ describe("index and diff", () => {
     expect(difference).toMatchObject({ ok: true, old: { digest: digestIn(text.stdout) } });
     expect(difference.newBytes).toBeGreaterThan(300_000);
     expect(difference.newBytes).toBeLessThan(350_000);
+    // Whatever it begins with.
+    file("q.raw", Buffer.concat([Buffer.from("QFI\xfb", "latin1"), old]));
+    expect((await image("diff", "q.raw", "q.raw")).code).toBe(1);
+    expect((await image("diff", "q.raw", "q.raw", "--format", "raw")).code).toBe(0);
     expect((await image("diff", "v1.raw", "v1.raw")).stdout).toMatch(/would send 0 B/);
   });
 
@@ -103,6 +107,7 @@ describe("push and verify, with a directory", () => {
       dryRun: true,
       estimate: { rateIs: "assumed", presentBytes: expect.any(Number) },
     });
+    expect(readdirSync(dir)).not.toContain("store");
     const first = await image("push", "v1.raw", "store");
     expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/in use: sent 2\.\d+ MB in /) });
     const digest = digestIn(first.stdout);
@@ -135,7 +140,6 @@ describe("push and verify, with a directory", () => {
   }, 60_000);
 
   test.each<[string, string[], RegExp]>([
-    ["a digest that is none", ["verify", "store", "abc"], /"abc" is not an image digest/],
     [
       "a place that is not there",
       ["verify", "store", `sha256:${"0".repeat(64)}`],
@@ -147,21 +151,48 @@ describe("push and verify, with a directory", () => {
       /has the digest/,
     ],
     ["a target that is a file", ["push", "v1.raw", "v1.raw"], /not a directory/],
-    ["a target of no known sort", ["push", "v1.raw", "ftp://host/x"], /nothing is known of targets/],
-    ["a cap that is none", ["push", "v1.raw", "store", "--cap", "fast"], /"fast" is not a rate/],
-    ["a window that is none", ["push", "v1.raw", "store", "--window", "noon"], /not a window of time/],
-    ["an interval that is none", ["push", "v1.raw", "store", "--every", "soon"], /at least 1 s, got "soon"/],
     ["a site that nobody knows", ["push", "v1.raw", "site:mars"], /spillway\.json|no site|no burst/i],
     [
-      "a pull from what is no bucket",
-      ["pull", "store", `sha256:${"0".repeat(64)}`, "x"],
-      /no address of a bucket/,
+      "to keep a place current with a file that is not there",
+      ["push", "nosuch", "store", "--every", "1s"],
+      /no image file/,
     ],
   ])("refuse %s, with exit code 1 and a mend", async (_, args, problem) => {
     file("v1.raw", mixedImage(3, 100_000));
     const { code, stderr } = await image(...args);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(problem) });
     expect(stderr).toMatch(/mend: \w/);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["a digest that is none", ["verify", "store", "abc"], /"abc" is not an image digest/],
+    ["a digest to be that is none", ["push", "v1.raw", "store", "--digest", "abc"], /not an image digest/],
+    ["a target of no known sort", ["push", "v1.raw", "ftp://host/x"], /nothing is known of targets/],
+    ["an address with a slash too few", ["push", "v1.raw", "s3:/foo"], /targets such as "s3:\/foo"/],
+    ["a cap that is none", ["push", "v1.raw", "store", "--cap", "fast"], /"fast" is not a rate/],
+    ["a window that is none", ["push", "v1.raw", "store", "--window", "noon"], /not a window of time/],
+    ["an interval that is none", ["push", "v1.raw", "store", "--every", "soon"], /at least 1 s, got "soon"/],
+    [
+      "a pull from what is no bucket",
+      ["pull", "store", `sha256:${"0".repeat(64)}`, "x"],
+      /no address of a bucket/,
+    ],
+  ])("refuse %s as wrong usage, with a mend, and make nothing", async (_, args, problem) => {
+    file("v1.raw", mixedImage(3, 100_000));
+    const { code, stderr } = await image(...args);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(problem) });
+    expect(stderr).toMatch(/mend: \w/);
+    expect(readdirSync(dir)).toEqual(["v1.raw"]);
+  });
+
+  test("speak of the directory, and of no site, when it does not have the image", async () => {
+    mkdirSync(join(dir, "store"));
+    const { code, stderr } = await image("verify", "store", `sha256:${"0".repeat(64)}`);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(`the directory ${join(dir, "store")} does not hold the image`),
+    });
+    expect(stderr).not.toMatch(/site|image_replica/);
   });
 
   test("wait while the machine's cap is off; Ctrl-C ends that, and what has arrived is kept", async () => {
@@ -187,7 +218,7 @@ describe("push and verify, with a directory", () => {
     expect(await again.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sha256:/) });
   }, 60_000);
 
-  test("keep a directory current until Ctrl-C, which is a good end", async () => {
+  test("keep a directory current until Ctrl-C", async () => {
     const old = mixedImage(5, 1_000_000);
     file("v1.raw", old);
     const keeping = startSpillway(["image", "push", "v1.raw", "store", "--every", "1s"], options());
@@ -195,12 +226,22 @@ describe("push and verify, with a directory", () => {
     writeFileSync(join(dir, "v1.raw"), changed(old, 100_000));
     await keeping.until(/\n\S+Z sha256:\w+: .*sent 3\d\d kB.*\n/);
     const ended = await keeping.stop("SIGINT");
-    expect(ended.code).toBe(0);
+    expect(ended.code).toBe(130);
     expect(new Set(ended.stdout.match(/sha256:\w+/g)).size).toBe(2);
   }, 40_000);
 });
 
 describe("cap", () => {
+  test("keeps what it is not told: windows, or the rate", async () => {
+    await image("cap", "20Mbit", "--window", "daily 00:00-24:00 10Mbit");
+    const faster = await image("cap", "40Mbit");
+    expect(faster.stdout).toMatch(/^now: 10 Mbit\/s.*\nwindow: .*10 Mbit\/s\notherwise: 40 Mbit\/s\n/);
+    const other = onlyJson(await image("cap", "--window", "daily 00:00-24:00 5Mbit", "--json"));
+    expect(other).toMatchObject({ nowBps: 5_000_000, cap: "40 Mbit/s" });
+    expect(other.windows).toHaveLength(1);
+    expect((await image("cap", "--no-windows")).stdout).toMatch(/^now: 40 Mbit\/s\n\//);
+  }, 30_000);
+
   test("is shown and set, with windows, and mends a file that is broken", async () => {
     expect((await image("cap")).stdout).toMatch(/^now: unlimited\n/);
     expect((await image("cap", "20Mbit")).stdout).toMatch(/^now: 20 Mbit\/s\n/);
@@ -209,7 +250,7 @@ describe("cap", () => {
     const { file: path } = windowed as { file: string };
     expect(path.startsWith(dir)).toBe(true);
     expect(await image("cap", "fast")).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(/"fast" is not a rate/),
     });
     expect(onlyJson(await image("cap", "--json"))).toMatchObject({ nowBps: 10_000_000 });

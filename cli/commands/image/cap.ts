@@ -11,20 +11,23 @@ import {
   writeBandwidth,
   type BandwidthPlan,
 } from "../../../lib/image/bandwidth";
-import { EXIT } from "../../output";
+import { EXIT, reading } from "../../output";
 
 export interface CapOptions {
   readonly rate?: string;
   readonly window?: readonly string[];
+  /** False to take all windows away. @default true */
+  readonly windows?: boolean;
   readonly json?: boolean;
 }
 
-/** Shows this machine's cap; with a rate or a window, sets it first. Transfers that run follow within a second or two. */
-export async function run({ rate, window, json }: CapOptions): Promise<number> {
-  const isSetting = rate !== undefined || window !== undefined;
-  if (isSetting) {
-    const text = { cap: rate, windows: window, timeZone: presentTimeZone() };
-    writeBandwidth(parseBandwidth(withoutUndefined(text), "command line"));
+/** Shows this machine's cap; with a rate or windows, sets that first, and keeps the rest. Transfers that run follow within a second or two. */
+export async function run({ rate, window, windows = true, json }: CapOptions): Promise<number> {
+  const told = { cap: rate, windows: window ?? (windows ? undefined : []) };
+  if (Object.values(told).some((one) => one !== undefined)) {
+    const text = withoutUndefined(told);
+    const present = bandwidthText(presentPlan());
+    writeBandwidth(reading(() => parseBandwidth({ ...present, ...text }, "command line")));
   }
   const plan = readBandwidth();
   const file = bandwidthFile();
@@ -38,11 +41,11 @@ export async function run({ rate, window, json }: CapOptions): Promise<number> {
 }
 
 /** A file that is broken is about to be replaced. */
-function presentTimeZone(): string | undefined {
+function presentPlan(): BandwidthPlan {
   try {
-    return readBandwidth().timeZone;
+    return readBandwidth();
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -1,6 +1,6 @@
 import { formatDuration } from "../../../lib/duration";
 import type { Progress, StepContext } from "../../../lib/wait";
-import { interruptSignal } from "../../output";
+import { interruptSignal, printable } from "../../output";
 
 const LINE_EVERY_MS = 5_000;
 const BAR_WIDE = 24;
@@ -33,7 +33,7 @@ function barOn(stream: NodeJS.WriteStream): ProgressDisplay {
     },
     tell: (line) => {
       clear();
-      stream.write(`${line}\n`);
+      stream.write(`${printable(line)}\n`);
     },
     end: clear,
   };
@@ -47,13 +47,15 @@ function linesOn(stream: NodeJS.WriteStream): ProgressDisplay {
       last = Date.now();
       stream.write(`${lineText(progress)}\n`);
     },
-    tell: (line) => void stream.write(`${line}\n`),
+    tell: (line) => void stream.write(`${printable(line)}\n`),
     end: () => undefined,
   };
 }
 
 /** `[#####-----] 42 %  ETA 12.0 s  …`; what does not fit is cut off at the right. */
-export function barText({ message, fraction, etaMs }: Progress, columns: number): string {
+export function barText({ message: told, fraction, etaMs }: Progress, columns: number): string {
+  // Of another line there would be nothing taken away.
+  const message = printable(told).replace(/\s/g, " ");
   if (fraction === undefined) return message.slice(0, columns);
   const full = Math.round(Math.min(1, fraction) * BAR_WIDE);
   const bar = `[${"#".repeat(full)}${"-".repeat(BAR_WIDE - full)}] ${String(Math.floor(fraction * 100)).padStart(3)} %`;
@@ -62,7 +64,7 @@ export function barText({ message, fraction, etaMs }: Progress, columns: number)
 
 /** The same without the bar. */
 export function lineText({ message, fraction, etaMs }: Progress): string {
-  return `${fraction === undefined ? "" : `${Math.floor(fraction * 100)} %: `}${message}${eta(etaMs)}`;
+  return `${fraction === undefined ? "" : `${Math.floor(fraction * 100)} %: `}${printable(message)}${eta(etaMs)}`;
 }
 
 function eta(etaMs: number | undefined): string {

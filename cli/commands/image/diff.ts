@@ -8,15 +8,17 @@ export interface DiffOptions {
   readonly oldFile: string;
   readonly newFile: string;
   readonly exact?: boolean;
+  /** Of both. @default qcow2 where a file begins with its magic, else raw */
+  readonly format?: "raw" | "qcow2";
   readonly json?: boolean;
 }
 
 /** Says what a new image would send to a place that holds an old one. */
-export async function run({ oldFile, newFile, exact, json }: DiffOptions): Promise<number> {
+export async function run({ oldFile, newFile, exact, format, json }: DiffOptions): Promise<number> {
   const { context, display } = commandContext();
   try {
-    const old = await indexImage({ source: oldFile, exact, context });
-    const fresh = await indexImage({ source: newFile, exact, context });
+    const old = await indexImage({ source: oldFile, exact, format, context });
+    const fresh = await indexImage({ source: newFile, exact, format, context });
     const parts = await diffImages(old, fresh);
     display.end();
     const sum = (of: "sameBytes" | "newBytes") => parts.reduce((total, part) => total + part[of], 0);

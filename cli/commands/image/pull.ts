@@ -7,7 +7,7 @@ import { openImageDirectory } from "../../../lib/image/targets";
 import type { ImageBucket, PullResult } from "../../../providers/aws/image-bucket";
 import { pullImage } from "../../../providers/aws/image-bucket";
 import type { StepContext } from "../../../lib/wait";
-import { EXIT } from "../../output";
+import { EXIT, UsageError } from "../../output";
 import { openBucket } from "./bucket-target";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
@@ -24,7 +24,7 @@ export interface PullOptions {
 /** Puts an image of a bucket together here. */
 export async function run(options: PullOptions): Promise<number> {
   const digest = digestArgument(options.digest);
-  if (kindOf(options.bucket) !== "bucket") throw notABucket(options.bucket);
+  if (kindOf(options.bucket) !== "bucket") throw new UsageError(notABucket(options.bucket));
   const { context, display } = commandContext();
   const startedAt = Date.now();
   try {

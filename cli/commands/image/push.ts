@@ -3,11 +3,12 @@ import { formatBytes, formatDuration, parseDurationMs } from "../../../lib/durat
 import { AbortedError, SpillwayError } from "../../../lib/errors";
 import { formatCap, parseBandwidth, type BandwidthPlan } from "../../../lib/image/bandwidth";
 import { estimateTransfer, indexImage, pushImage, type PushResult } from "../../../lib/image/near";
+import { openImageSource } from "../../../lib/image/source";
 import { sleep, type StepContext } from "../../../lib/wait";
-import { EXIT, printError } from "../../output";
+import { EXIT, printError, reading } from "../../output";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
-import { openTarget, type OpenTarget, type TargetOptions } from "./target";
+import { kindOf, openTarget, type OpenTarget, type TargetOptions } from "./target";
 
 export interface PushOptions extends TargetOptions {
   readonly file: string;
@@ -27,11 +28,13 @@ const SHORTEST_INTERVAL_MS = 1_000;
 
 /** Brings an image to a target; with `every`, again and again. */
 export async function run(options: PushOptions): Promise<number> {
-  const settings = settingsOf(options);
+  const settings = reading(() => settingsOf(options));
+  kindOf(options.target);
   const { context, display } = commandContext();
   const tell = (line: string) => display.tell(line);
   const once = async (use: (target: OpenTarget) => Promise<void>) => {
-    const target = await openTarget(options.target, options, tell, context.signal);
+    const peek = options.dryRun === true;
+    const target = await openTarget(options.target, { ...options, peek }, tell, context.signal);
     try {
       await use(target);
     } finally {
@@ -48,9 +51,7 @@ export async function run(options: PushOptions): Promise<number> {
     display.end();
     if (!(error instanceof AbortedError) || options.dryRun) throw error;
     display.tell("what has arrived is kept: the same command goes on with it");
-    // Who keeps a target current does so until he is told to stop.
-    if (settings.everyMs === undefined) throw error;
-    return EXIT.ok;
+    throw error;
   }
 }
 
@@ -120,6 +121,8 @@ async function pushAgainAndAgain(
   once: (use: (target: OpenTarget) => Promise<void>) => Promise<void>,
   context: StepContext,
 ): Promise<void> {
+  // Later on a file may be away for a moment, while it is replaced; one that is not there at first is a wrong name.
+  await openImageSource(resolve(options.file), { format: options.format }).then((source) => source.close());
   for (;;) {
     const startedAt = Date.now();
     const at = new Date(startedAt).toISOString();

@@ -4,13 +4,20 @@ import { EXIT } from "../../output";
 export interface ServeOptions {
   readonly json?: boolean;
   readonly directory: string;
+  readonly peek?: boolean;
 }
 
 /** The far end of an ssh connection. Standard output is the line to the near end: nothing else may be written there. */
-export async function run({ directory }: ServeOptions): Promise<number> {
+export async function run({ directory, peek = false }: ServeOptions): Promise<number> {
   // The connection that this was started by may go while others are answered still.
   process.on("SIGHUP", () => undefined);
   const { stdin: input, stdout: output } = process;
+  if (peek) {
+    const { serveGlance } = await import("../../../lib/image/targets/stdio/serve-glance.js");
+    await serveGlance(directory, { input, output });
+    input.destroy();
+    return EXIT.ok;
+  }
   const isServed = await serveDirectory({ directory, input, output, open: openStore });
   input.destroy();
   return isServed ? EXIT.ok : EXIT.failed;

@@ -1,10 +1,16 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { SpillwayError } from "../../../lib/errors";
-import { openImageDirectory, parseSshAddress, SshTarget } from "../../../lib/image/targets";
+import {
+  glanceAtDirectory,
+  openImageDirectory,
+  parseSshAddress,
+  SshTarget,
+} from "../../../lib/image/targets";
 import type { ImageTarget } from "../../../lib/image/wire/target";
 import { SiteClient, SiteDirectory } from "../../../lib/site/client";
 import type { StepContext } from "../../../lib/wait";
+import { UsageError } from "../../output";
 import { endpointsOf } from "../../project";
 import { siteTarget } from "./site-target";
 
@@ -17,6 +23,8 @@ export interface TargetOptions {
   readonly rsh?: string;
   readonly remoteCommand?: string;
   readonly endpointUrl?: string;
+  /** It is only asked what it holds: nothing is made or changed there. @default false */
+  readonly peek?: boolean;
 }
 
 /** A target that was found and answers. */
@@ -33,12 +41,16 @@ export interface OpenTarget {
 
 export type TargetKind = "site" | "agent" | "ssh" | "bucket" | "directory";
 
-/** What sort of target a text names. */
+/** What begins so is meant as an address, not as a directory's name; `./s3:x` is one. */
+const LIKE_AN_ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|(?:https?|ssh|s3|site):)/i;
+
+/** What sort of target a text names. @throws UsageError for an address that is none */
 export function kindOf(text: string): TargetKind {
   if (text.startsWith("site:")) return "site";
   if (/^https?:\/\//.test(text)) return "agent";
   if (text.startsWith("ssh://")) return "ssh";
   if (text.startsWith("s3://")) return "bucket";
+  if (LIKE_AN_ADDRESS.test(text)) throw new UsageError(unknownAddress(text));
   return "directory";
 }
 
@@ -62,7 +74,7 @@ export async function openTarget(
     case "bucket":
       return (await import("./bucket-target.js")).openBucket(text, options, signal);
     case "directory":
-      return openDirectory(text);
+      return openDirectory(text, options);
   }
 }
 
@@ -84,12 +96,12 @@ function openAgent(endpoint: string, { tokenFile, tokenEnv, caFile }: TargetOpti
 
 async function openSsh(
   text: string,
-  { rsh, remoteCommand }: TargetOptions,
+  { rsh, remoteCommand, peek }: TargetOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
 ): Promise<OpenTarget> {
   const address = parseSshAddress(text);
-  const target = new SshTarget(address, { rsh, remoteCommand, tell });
+  const target = new SshTarget(address, { rsh, remoteCommand, peek, tell });
   try {
     const directory = await target.connect(signal);
     const port = address.port === undefined ? "" : `:${address.port}`;
@@ -105,10 +117,13 @@ async function openSsh(
   }
 }
 
-async function openDirectory(text: string): Promise<OpenTarget> {
+async function openDirectory(text: string, { peek = false }: TargetOptions): Promise<OpenTarget> {
   const path = resolve(text);
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw unknownScheme(text);
   if (existsSync(path) && !statSync(path).isDirectory()) throw notADirectory(path);
+  if (peek) {
+    const target = glanceAtDirectory(path);
+    return { target, name: path, verify: (digest) => target.verify(digest), close: () => undefined };
+  }
   const directory = await openImageDirectory(path);
   return {
     target: directory,
@@ -128,9 +143,10 @@ async function openDirectory(text: string): Promise<OpenTarget> {
   };
 }
 
-const FORMS = "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory.";
+const FORMS =
+  "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory (./NAME).";
 
-function unknownScheme(text: string): SpillwayError {
+function unknownAddress(text: string): SpillwayError {
   return new SpillwayError({
     place: text,
     problem: `nothing is known of targets such as "${text}"`,

@@ -27,6 +27,8 @@ export interface JournalRecord {
   readonly leaf: Uint8Array | undefined;
 }
 
+type Begin = (sizeBytes: number) => (record: JournalRecord) => void;
+
 export class Journal {
   private tail: Promise<unknown> = Promise.resolve();
 
@@ -60,11 +62,7 @@ export class Journal {
    * @param begin is told the image's size, before any record
    * @returns undefined when there is none of this transfer
    */
-  static async resume(
-    path: string,
-    id: string,
-    begin: (sizeBytes: number) => (record: JournalRecord) => void,
-  ): Promise<Journal | undefined> {
+  static async resume(path: string, id: string, begin: Begin): Promise<Journal | undefined> {
     let handle: FileHandle;
     try {
       handle = await open(path, "r+");
@@ -73,28 +71,32 @@ export class Journal {
       throw error;
     }
     try {
-      const head = Buffer.alloc(HEADER_BYTES);
-      const { bytesRead } = await handle.read(head, 0, HEADER_BYTES, 0);
-      const seal = sealOf(head);
-      const sizeBytes = Number(head.readBigUInt64LE(8));
-      const isSound =
-        bytesRead === HEADER_BYTES &&
-        head.toString("latin1", 0, 4) === MAGIC &&
-        head[4] === VERSION &&
-        seal.equals(head.subarray(HEADER_BYTES - CHECK_BYTES)) &&
-        head.toString("hex", 16, 48) === id &&
-        sizeBytes >= 1 &&
-        sizeBytes <= MAX_IMAGE_BYTES;
-      if (!isSound) {
+      const read = await readAll(handle, id, begin);
+      if (!read) {
         await handle.close();
         return undefined;
       }
-      const end = await readRecords(handle, seal, blockCountOf(sizeBytes), begin(sizeBytes));
-      await handle.truncate(end);
-      return new Journal(handle, seal, end);
+      await handle.truncate(read.end);
+      return new Journal(handle, read.seal, read.end);
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** The same for who only looks: another process may be writing it. @returns false when there is none of this transfer */
+  static async read(path: string, id: string, begin: Begin): Promise<boolean> {
+    let handle: FileHandle;
+    try {
+      handle = await open(path, "r");
+    } catch (error) {
+      if (isMissingFile(error)) return false;
+      throw error;
+    }
+    try {
+      return (await readAll(handle, id, begin)) !== undefined;
+    } finally {
+      await handle.close();
     }
   }
 
@@ -129,6 +131,24 @@ export class Journal {
     if (leaf) into.set(leaf, 8);
     checkOf(this.seal, into).copy(into, RECORD_BYTES - CHECK_BYTES, 0, CHECK_BYTES);
   }
+}
+
+/** Undefined when it is none of this transfer, or of no possible image. */
+async function readAll(handle: FileHandle, id: string, begin: Begin) {
+  const head = Buffer.alloc(HEADER_BYTES);
+  const { bytesRead } = await handle.read(head, 0, HEADER_BYTES, 0);
+  const seal = sealOf(head);
+  const sizeBytes = Number(head.readBigUInt64LE(8));
+  const isSound =
+    bytesRead === HEADER_BYTES &&
+    head.toString("latin1", 0, 4) === MAGIC &&
+    head[4] === VERSION &&
+    seal.equals(head.subarray(HEADER_BYTES - CHECK_BYTES)) &&
+    head.toString("hex", 16, 48) === id &&
+    sizeBytes >= 1 &&
+    sizeBytes <= MAX_IMAGE_BYTES;
+  if (!isSound) return undefined;
+  return { seal, end: await readRecords(handle, seal, blockCountOf(sizeBytes), begin(sizeBytes)) };
 }
 
 function sealOf(head: Buffer): Buffer {

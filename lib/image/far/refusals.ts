@@ -2,6 +2,7 @@ import { formatBytes } from "../../duration";
 import type { ProblemReport } from "../../errors";
 import type { TransferEstimate } from "../../site/api";
 import { hexOf } from "../digest";
+import type { ImageStoreOptions } from "../contract";
 import { ImageStoreError } from "../errors";
 import { MAX_IMAGE_BYTES } from "../limits";
 
@@ -106,13 +107,21 @@ export function unknownTransfer(id: string): ImageStoreError {
   });
 }
 
-export function notHeld(site: string, digest: string, isArriving: boolean): ImageStoreError {
+export function notHeld(
+  { site, directory }: Pick<ImageStoreOptions, "site" | "directory">,
+  digest: string,
+  isArriving: boolean,
+): ImageStoreError {
+  const holder = site === undefined ? `the directory ${directory}` : `site "${site}"`;
   return new ImageStoreError(isArriving ? "image-incomplete" : "image-missing", {
     place: placeOf(digest),
     problem: isArriving
-      ? `site "${site}" holds the image ${digest} only in part`
-      : `site "${site}" does not hold the image ${digest}`,
-    mend: "Push it to this site first (`spillway_image_replica`).",
+      ? `${holder} holds the image ${digest} only in part`
+      : `${holder} does not hold the image ${digest}`,
+    mend:
+      site === undefined
+        ? "Push it there first (`spillway image push`)."
+        : "Push it to this site first (`spillway_image_replica`).",
   });
 }
 

@@ -217,7 +217,7 @@ class DirectoryStore implements ImageStore {
 
   path(digest: string): string {
     if (this.completeStatus(digest)) return this.files.of(digest).image;
-    throw refusals.notHeld(this.options.site, digest, this.transfers.ofDigest(digest).length > 0);
+    throw refusals.notHeld(this.options, digest, this.transfers.ofDigest(digest).length > 0);
   }
 
   async verify(digest: string, options?: TargetCallOptions): Promise<ImageStatus> {

@@ -127,7 +127,7 @@ class Push {
           throw wrongDigest(this.image.source.path, found.digest, wanted);
         }
         await this.image.source.requireUnchanged();
-        this.reporter.say(() => "being verified at the site", 1);
+        this.reporter.say(() => "being verified at the far side", 1);
         const { digest } = found;
         const status = await this.retry.run(() => target.completeTransfer(id, digest, this.call), 1);
         if (!status.complete || status.digest !== digest) throw siteLies(this.image.source.path, status);
@@ -251,7 +251,7 @@ function progressText(sentBytes: number, rate: number, streams: number, done: nu
 function siteLies(place: string, status: { readonly digest: string; readonly complete: boolean }) {
   return new SpillwayError({
     place,
-    problem: `the site's answer makes no sense: it says that ${status.digest} is ${status.complete ? "complete" : "not complete"}`,
-    mend: "Check that the site's agent is of the same version of Spillway.",
+    problem: `the far side's answer makes no sense: it says that ${status.digest} is ${status.complete ? "complete" : "not complete"}`,
+    mend: "Check that the Spillway there is of the same version.",
   });
 }

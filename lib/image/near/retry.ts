@@ -86,8 +86,8 @@ export class Retry {
           throw new DeadlineError(
             {
               place,
-              problem: `the site took nothing for ${formatDuration(silentMs)}; the last failure: ${messageOf(error)}`,
-              mend: "Look at the link and at the site's agent, then try again: what has arrived is kept.",
+              problem: `the far side took nothing for ${formatDuration(silentMs)}; the last failure: ${messageOf(error)}`,
+              mend: "Look at the link and at the far side, then try again: what has arrived is kept.",
             },
             { cause: error },
           );

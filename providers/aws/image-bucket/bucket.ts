@@ -166,7 +166,8 @@ export class Bucket {
           Bucket: this.address.bucket,
           Delete: { Objects, Quiet: true },
         });
-        await this.client.send(command, { abortSignal: signal });
+        const { Errors = [] } = await this.client.send(command, { abortSignal: signal });
+        if (Errors.length > 0) throw Object.assign(new Error(Errors[0].Message), { name: Errors[0].Code });
       }
     } catch (error) {
       throw this.told(error, "delete objects");

@@ -24,18 +24,6 @@ import {
 } from "./layout";
 import { BucketTransfer, digestOfLeaves, entryOf } from "./transfer";
 
-/** What a plan said of an image, and what had arrived of it then: it is said again while that is so, for a day. */
-interface Pin {
-  readonly estimate: TransferEstimate;
-  readonly arrivedBytes: number;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-}
-
-const PINNED_MS = 24 * 60 * 60_000;
-/** Instead of the bytes that have arrived. */
-const COMPLETE = -1;
-
 /** So many images at most are offered for copies, the newest first. */
 const OFFERED_IMAGES = 32;
 
@@ -46,8 +34,6 @@ const OFFERED_IMAGES = 32;
  */
 export class ImageBucket implements ImageTarget {
   private readonly transfers = new Map<string, BucketTransfer>();
-  /** By the digest that they were opened for. */
-  private readonly opened = new Map<string, BucketTransfer>();
 
   constructor(private readonly bucket: Bucket) {}
 
@@ -68,19 +54,21 @@ export class ImageBucket implements ImageTarget {
 
   async openTransfer(
     id: string,
-    { sizeBytes, digest }: TransferRequest,
+    { sizeBytes, digest, peek = false }: TransferRequest,
     { signal }: TargetCallOptions = {},
   ): Promise<TransferState> {
     this.requireTransferId(id);
     const manifest = digest === undefined ? undefined : await this.manifest(digest, signal);
     const images = await this.offered(signal);
     if (manifest) {
-      this.opened.delete(manifest.digest);
       return { complete: statusOf(manifest), images, arrived: "" };
+    }
+    if (peek) {
+      const transfer = await this.peekAt(id, sizeBytes, new Set(images), signal);
+      return { images, arrived: transfer.arrivedPrefixes() };
     }
     const transfer = await this.arrived(id, sizeBytes, new Set(images), signal);
     this.transfers.set(id, transfer);
-    if (digest !== undefined) this.opened.set(digest, transfer);
     return { images, arrived: transfer.arrivedPrefixes() };
   }
 
@@ -127,6 +115,7 @@ export class ImageBucket implements ImageTarget {
     const held = await this.manifest(digest, signal);
     if (held) return statusOf(held);
     const transfer = this.requireTransfer(id);
+    await this.dropUnusable(id, transfer, signal);
     const { sizeBytes, entries, bases } = transfer;
     const leaves = transfer.leaves();
     const found = digestOfLeaves(sizeBytes, leaves);
@@ -156,7 +145,7 @@ export class ImageBucket implements ImageTarget {
     const isNew = await this.bucket.putNew(KEYS.manifest(hex), Buffer.from(JSON.stringify(manifest)), {
       signal,
     });
-    await this.forget(id, hex, signal);
+    await this.forget(id, signal);
     return statusOf(isNew ? manifest : await this.requireManifest(digest, signal));
   }
 
@@ -164,20 +153,9 @@ export class ImageBucket implements ImageTarget {
     return this.bucket.get(KEYS.index(this.requireHex(digest)), signal);
   }
 
-  async pinEstimate(
-    digest: string,
-    estimate: TransferEstimate,
-    { signal }: TargetCallOptions = {},
-  ): Promise<TransferEstimate> {
-    const key = KEYS.estimate(this.requireHex(digest));
-    const arrivedBytes = this.opened.get(digest)?.presentBytes ?? COMPLETE;
-    const pin: Pin = { estimate, arrivedBytes, at: Date.now() };
-    if (await this.bucket.putNew(key, Buffer.from(JSON.stringify(pin)), { signal })) return estimate;
-    const pinned = pinOf(await this.bucket.get(key, signal));
-    const holds = pinned?.arrivedBytes === arrivedBytes && Date.now() - pinned.at < PINNED_MS;
-    if (pinned && holds) return pinned.estimate;
-    await this.bucket.put(key, Buffer.from(JSON.stringify(pin)), { signal });
-    return estimate;
+  /** Not pinned: Terraform, which asks twice, has no buckets. */
+  pinEstimate(_digest: string, estimate: TransferEstimate): Promise<TransferEstimate> {
+    return Promise.resolve(estimate);
   }
 
   /**
@@ -266,10 +244,10 @@ export class ImageBucket implements ImageTarget {
     images: ReadonlySet<string>,
     signal: AbortSignal | undefined,
   ): Promise<BucketTransfer> {
-    const begun = await this.bucket.get(KEYS.transfer(id), signal);
+    const begun = await this.begun(id, signal);
     if (!begun) {
       await this.bucket.put(KEYS.transfer(id), Buffer.from(JSON.stringify({ sizeBytes })), { signal });
-    } else if ((JSON.parse(begun.toString("utf8")) as { sizeBytes?: number }).sizeBytes !== sizeBytes) {
+    } else if (begun.sizeBytes !== sizeBytes) {
       throw this.refuse(
         "invalid",
         `transfer ${id}`,
@@ -279,31 +257,94 @@ export class ImageBucket implements ImageTarget {
     // Segments that are under way belong to the one that there is.
     const transfer = this.transfers.get(id) ?? new BucketTransfer(sizeBytes, images);
     transfer.images = images;
-    const under = KEYS.arrivals(id);
-    const objects = (await this.bucket.list(under, signal)).flatMap(({ key }) => {
-      const match = /^(\d{10})-([0-9a-f]{32})$/.exec(key.slice(under.length));
-      return match ? [{ key, number: Number(match[1]), segment: match[2] }] : [];
-    });
-    const unknown = objects.filter(({ segment }) => !transfer.has(segment));
+    await this.readArrivals(id, transfer, signal);
+    await this.dropUnusable(id, transfer, signal);
+    return transfer;
+  }
+
+  /** The same for somebody who only looks: nothing is written, nothing deleted. */
+  private async peekAt(
+    id: string,
+    sizeBytes: number,
+    images: ReadonlySet<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<BucketTransfer> {
+    const transfer = new BucketTransfer(sizeBytes, images);
+    if ((await this.begun(id, signal))?.sizeBytes !== sizeBytes) return transfer;
+    await this.readArrivals(id, transfer, signal);
+    transfer.dropFrom(await this.firstUnusable(transfer, signal));
+    return transfer;
+  }
+
+  private async begun(id: string, signal: AbortSignal | undefined) {
+    const bytes = await this.bucket.get(KEYS.transfer(id), signal);
+    return bytes && (JSON.parse(bytes.toString("utf8")) as { readonly sizeBytes?: number });
+  }
+
+  private async readArrivals(
+    id: string,
+    transfer: BucketTransfer,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const unknown = (await this.arrivals(id, signal)).filter(({ segment }) => !transfer.has(segment));
     const read = await inParallel(unknown, async ({ key, number, segment }) => {
       const bytes = await this.bucket.get(key, signal);
       const arrived = bytes && decodeArrived(bytes, transfer.blockCount);
       return arrived?.id === segment ? { number, arrived } : undefined;
     });
     for (const one of read) if (one) transfer.add(one.number, one.arrived);
-    return transfer;
+  }
+
+  private async arrivals(id: string, signal: AbortSignal | undefined) {
+    const under = KEYS.arrivals(id);
+    return (await this.bucket.list(under, signal)).flatMap(({ key }) => {
+      const match = /^(\d{10})-([0-9a-f]{32})$/.exec(key.slice(under.length));
+      return match ? [{ key, number: Number(match[1]), segment: match[2] }] : [];
+    });
+  }
+
+  /**
+   * Takes back that segments have arrived which are gone, or copy from images that are gone: somebody tidied up. Those that arrived
+   * after them may copy from their blocks, and go with them.
+   */
+  private async dropUnusable(
+    id: string,
+    transfer: BucketTransfer,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const first = await this.firstUnusable(transfer, signal);
+    if (first === Infinity) return;
+    const dropped = (await this.arrivals(id, signal)).filter(({ number }) => number >= first);
+    // The first one last: while its mark is there, the others are known to be unusable.
+    const keys = dropped.sort((a, b) => b.number - a.number).map(({ key }) => key);
+    await this.bucket.delete(keys, signal);
+    transfer.dropFrom(first);
+  }
+
+  /** The number of the first segment that cannot be applied; Infinity when all can. */
+  private async firstUnusable(transfer: BucketTransfer, signal: AbortSignal | undefined): Promise<number> {
+    const { entries } = transfer;
+    if (entries.length === 0) return Infinity;
+    const there = new Map(
+      (await this.bucket.list(KEYS.segments, signal)).map(({ key, bytes }) => [key, bytes]),
+    );
+    const unsure = transfer.bases.filter((base) => !transfer.images.has(base));
+    const gone = new Set<string>();
+    await inParallel(unsure, async (base) => {
+      if (!(await this.manifest(base, signal))) gone.add(base);
+    });
+    const found = entries.find(
+      ({ id, bytes, bases }) => there.get(KEYS.segment(id)) !== bytes || bases.some((base) => gone.has(base)),
+    );
+    return found?.number ?? Infinity;
   }
 
   /** What nobody needs any more. That it cannot be deleted takes nothing from the image. */
-  private async forget(id: string, hex: string, signal: AbortSignal | undefined): Promise<void> {
+  private async forget(id: string, signal: AbortSignal | undefined): Promise<void> {
     this.transfers.delete(id);
-    this.opened.delete(`sha256:${hex}`);
     try {
       const arrivals = await this.bucket.list(KEYS.arrivals(id), signal);
-      await this.bucket.delete(
-        [...arrivals.map(({ key }) => key), KEYS.transfer(id), KEYS.estimate(hex)],
-        signal,
-      );
+      await this.bucket.delete([...arrivals.map(({ key }) => key), KEYS.transfer(id)], signal);
     } catch (error) {
       if (signal?.aborted) throw error;
     }
@@ -356,14 +397,4 @@ const DAMAGED = "Delete the image's manifest.json there, and push the image agai
 
 function statusOf({ digest, sizeBytes, completedAt }: Manifest): ImageStatus {
   return { digest, sizeBytes, complete: true, presentBytes: sizeBytes, completedAt, usedBy: [] };
-}
-
-/** Undefined for what is none: then it is pinned anew. */
-function pinOf(bytes: Buffer | undefined): Pin | undefined {
-  try {
-    const pin = bytes && (JSON.parse(bytes.toString("utf8")) as Partial<Pin> | null);
-    return pin?.estimate && typeof pin.at === "number" ? (pin as Pin) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -11,7 +11,6 @@ import { BLOCK_BYTES, blockCountOf, LEAF_BYTES } from "../../../lib/image/wire/d
  *   segments/<id>                              as on the wire
  *   transfers/<id>/transfer.json               an image that is arriving
  *   transfers/<id>/arrived/<number>-<segment>  a segment of it that has arrived: what it describes, and its leaves
- *   estimates/<hex>.json                       what a plan said
  */
 export const FORMAT = "spillway image in a bucket";
 export const FORMAT_VERSION = 1;
@@ -23,12 +22,12 @@ export const KEYS = {
   manifest: (hex: string) => `images/${hex}/manifest.json`,
   leaves: (hex: string) => `images/${hex}/leaves`,
   index: (hex: string) => `images/${hex}/index`,
+  segments: "segments/",
   segment: (id: string) => `segments/${id}`,
   transfer: (id: string) => `transfers/${id}/transfer.json`,
   arrivals: (id: string) => `transfers/${id}/arrived/`,
   arrived: (id: string, number: number, segment: string) =>
     `transfers/${id}/arrived/${String(number).padStart(10, "0")}-${segment}`,
-  estimate: (hex: string) => `estimates/${hex}.json`,
 } as const;
 
 /** The digest, and which of its files, that a key below `images/` names. */

@@ -40,15 +40,19 @@ export class BucketTransfer {
     this.next = Math.max(this.next, number + 1);
     if (this.segments.has(arrived.id)) return;
     this.segments.set(arrived.id, { ...arrived, number });
-    for (let i = 0; i < arrived.blockCount; i++) {
-      const block = arrived.firstBlock + i;
-      if (this.here[block] === 0) this.present += blockLengthOf(this.sizeBytes, block);
-      this.here[block] = 1;
-    }
+    this.note(arrived);
+  }
+
+  /** Forgets those of this number and above. */
+  dropFrom(number: number): void {
+    for (const { id, number: own } of this.entries) if (own >= number) this.segments.delete(id);
+    this.here.fill(0);
+    this.present = 0;
+    for (const arrived of this.segments.values()) this.note(arrived);
   }
 
   /** In the order in which they can be applied. */
-  get entries(): readonly Arrived[] {
+  get entries(): readonly (Arrived & { readonly number: number })[] {
     return [...this.segments.values()].sort((a, b) => a.number - b.number);
   }
 
@@ -74,6 +78,13 @@ export class BucketTransfer {
 
   get bases(): readonly string[] {
     return [...new Set([...this.segments.values()].flatMap(({ bases }) => bases))];
+  }
+
+  private note({ firstBlock, blockCount }: Arrived): void {
+    for (let block = firstBlock; block < firstBlock + blockCount; block++) {
+      if (this.here[block] === 0) this.present += blockLengthOf(this.sizeBytes, block);
+      this.here[block] = 1;
+    }
   }
 }
 

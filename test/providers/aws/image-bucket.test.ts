@@ -11,6 +11,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AbortedError } from "../../../lib/errors";
 import { estimateTransfer, indexImage, pushImage, type PushOptions } from "../../../lib/image/near";
 import { openImageDirectory } from "../../../lib/image/targets";
 import { inParallel } from "../../../providers/aws/image-bucket/in-parallel";
@@ -129,6 +130,8 @@ describeWithMoto("images in a bucket", () => {
     expect(before.estimate.sendBytes).toBeGreaterThan(2_000_000);
     const again = await estimateTransfer({ source, target: open(place), cacheDirectory: cacheDirectory() });
     expect(again.estimate).toEqual(before.estimate);
+    // Who asks changes nothing there.
+    expect(await keys(place)).toEqual([]);
     await push(source, open(place));
     expect(await push(source, open(place))).toMatchObject({ sentBytes: 0, segments: 0 });
     const after = await estimateTransfer({ source, target: open(place), cacheDirectory: cacheDirectory() });
@@ -223,6 +226,54 @@ describeWithMoto("images in a bucket", () => {
     });
     expect(await bucket.fetchIndex(digest)).toBeUndefined();
     await expect(bucket.requireManifest(digest)).rejects.toMatchObject({ code: "image-missing" });
+  });
+
+  it.each<[string, (key: string) => Promise<unknown>]>([
+    ["gone", (Key) => client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }))],
+    ["cut", (Key) => client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: Buffer.from("short") }))],
+  ])(
+    "of which a segment is %s before the end are not taken for complete: it is sent again",
+    async (_, spoil) => {
+      const place = newPlace();
+      const image = bytesOf(10, 6_000_000);
+      const source = writeOld(join(home, "v1.raw"), image);
+      const bucket = open(place);
+      const complete = bucket.completeTransfer.bind(bucket);
+      const ends: string[] = [];
+      bucket.completeTransfer = async (...args) => {
+        if (ends.length === 0) {
+          const segments = (await keys(place)).filter((key) => key.startsWith("segments/"));
+          await spoil(keyIn(place, segments[segments.length >> 1]));
+        }
+        return complete(...args).then(
+          (status) => (ends.push("complete"), status),
+          (error: unknown) => {
+            ends.push((error as { code: string }).code);
+            throw error;
+          },
+        );
+      };
+      const { digest } = await push(source, bucket, { streams: { start: 1, max: 1 } });
+      expect(ends).toEqual(["image-incomplete", "complete"]);
+      expect((await pull(open(place), digest, "far")).bytes.equals(image)).toBe(true);
+    },
+  );
+
+  it("are pushed without the image that they were to be a delta of, once that is gone", async () => {
+    const place = newPlace();
+    const [v1, v2] = [bytesOf(11, 3_000_000), changed(bytesOf(11, 3_000_000), 12, 1_000_000)];
+    const first = await push(writeOld(join(home, "v1.raw"), v1), open(place));
+    const source = writeOld(join(home, "v2.raw"), v2);
+    const stopped = open(place);
+    stopped.completeTransfer = () => Promise.reject(new AbortedError("stopped"));
+    await expect(push(source, stopped)).rejects.toThrow("stopped");
+    const Key = keyIn(place, `images/${first.digest.slice(7)}/manifest.json`);
+    await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
+    const { digest, sentBytes } = await push(source, open(place));
+    expect(sentBytes).toBeGreaterThan(2_500_000);
+    const pulled = await pull(open(place), digest, "far");
+    expect(pulled.bytes.equals(v2)).toBe(true);
+    expect(pulled.bases).toEqual([]);
   });
 
   it("form no longer chains of deltas than a pull would replay", async () => {

@@ -6,10 +6,16 @@ export interface RemoteShell {
   readonly rsh?: string;
   /** What is called at the other machine. @default "spillway" */
   readonly remoteCommand?: string;
+  /** Nothing is made or changed at the other machine: only what it holds is asked. @default false */
+  readonly peek?: boolean;
 }
 
-/** What OpenSSH gets unless its user says otherwise: of an option that is given twice, the first counts. */
+/** What OpenSSH gets unless its user says otherwise with --rsh: of an option that is given twice, the first counts. */
 const OPENSSH_OPTIONS = [
+  // What the user's configuration says for his own logins there is none of the line's business.
+  "RemoteCommand=none",
+  "ClearAllForwardings=yes",
+  "ForwardAgent=no",
   "ConnectTimeout=15",
   // A link that is cut is found, also while nothing is sent.
   "ServerAliveInterval=15",
@@ -23,15 +29,16 @@ const OPENSSH_OPTIONS = [
 /** The command that serves a directory at another machine, and its arguments. */
 export function shellCommand(
   { destination, port, directory }: SshAddress,
-  { rsh = "ssh", remoteCommand = "spillway" }: RemoteShell = {},
+  { rsh = "ssh", remoteCommand = "spillway", peek = false }: RemoteShell = {},
   mayAsk = true,
 ): { readonly program: string; readonly args: readonly string[] } {
   const [program = "ssh", ...own] = words(rsh);
   const isOpenSsh = basename(program) === "ssh";
-  const options = isOpenSsh ? OPENSSH_OPTIONS.flatMap((option) => ["-o", option]) : [];
+  // A terminal would take some of the bytes for its own.
+  const options = isOpenSsh ? ["-T", ...OPENSSH_OPTIONS.flatMap((option) => ["-o", option])] : [];
   // Asked for once, a password is enough: the streams after the first would all ask again.
   if (isOpenSsh && !mayAsk) options.push("-o", "BatchMode=yes");
-  const remote = `${remoteCommand} image serve --stdio ${quote(directory)}`;
+  const remote = `${remoteCommand} image serve --stdio ${peek ? "--peek " : ""}${quote(directory)}`;
   return {
     program,
     args: [...own, ...options, ...(port === undefined ? [] : ["-p", String(port)]), destination, remote],

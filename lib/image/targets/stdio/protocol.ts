@@ -1,4 +1,4 @@
-import type { ImageStatus, TransferEstimate } from "../../../site/api";
+import type { ImageStatus } from "../../../site/api";
 import { MAX_SEGMENT_BYTES } from "../../wire/segment";
 import type { ImageTarget, TransferRequest } from "../../wire/target";
 import type { TargetErrorCode } from "../errors";
@@ -31,7 +31,6 @@ export type Request =
   | { readonly ask: "segment"; readonly id: string; readonly segmentId: string }
   | { readonly ask: "complete"; readonly id: string; readonly digest: string }
   | { readonly ask: "index"; readonly digest: string }
-  | { readonly ask: "pin"; readonly digest: string; readonly estimate: TransferEstimate }
   | { readonly ask: "verify"; readonly digest: string };
 
 /** An answer; an index is the frame's body. */

@@ -86,8 +86,6 @@ function valueOf(
       return store.putSegment(request.id, request.segmentId, body);
     case "complete":
       return store.completeTransfer(request.id, request.digest);
-    case "pin":
-      return store.pinEstimate(request.digest, request.estimate);
     case "verify":
       return store.verify(request.digest);
     default:

@@ -122,7 +122,9 @@ describe("a push", () => {
         digest: `sha256:${"0".repeat(64)}`,
       }),
     });
-    await expect(push(file(mixedImage(17)), { target })).rejects.toThrow("the site's answer makes no sense");
+    await expect(push(file(mixedImage(17)), { target })).rejects.toThrow(
+      "the far side's answer makes no sense",
+    );
   });
 
   it("uses more streams when they bring more, and never more than it may", async () => {

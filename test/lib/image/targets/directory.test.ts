@@ -1,7 +1,22 @@
-import { openSync, readFileSync, writeSync, closeSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
-import { pushImage } from "../../../../lib/image/near";
-import { DirectoryInUse, openImageDirectory, verifyImageFile } from "../../../../lib/image/targets";
+import { AbortedError } from "../../../../lib/errors";
+import { estimateTransfer, pushImage } from "../../../../lib/image/near";
+import {
+  DirectoryInUse,
+  glanceAtDirectory,
+  openImageDirectory,
+  verifyImageFile,
+} from "../../../../lib/image/targets";
 import { listening, mixedImage, scratch, writeOld } from "../support/images";
 
 const home = scratch();
@@ -67,6 +82,35 @@ describe("a directory of images", () => {
     await expect(openImageDirectory(directory)).rejects.toThrow(new RegExp(`process ${process.pid}`));
     await first.close();
     await (await openImageDirectory(directory)).close();
+  });
+
+  it("says what it holds to who only looks, also while another works on it, and nothing is made or changed", async () => {
+    const directory = join(home.path, "looked-at");
+    const cacheDirectory = join(home.path, "cache");
+    const ask = () => estimateTransfer({ source, target: glanceAtDirectory(directory), cacheDirectory });
+    expect((await ask()).estimate).toMatchObject({ rateIs: "assumed", sendBytes: expect.any(Number) });
+    expect(existsSync(directory)).toBe(false);
+
+    const target = await openImageDirectory(directory);
+    const stop = new AbortController();
+    const stopping = { ...target, completeTransfer: () => Promise.reject(new AbortedError("stopped")) };
+    const context = listening(stop.signal);
+    await expect(pushImage({ source, target: stopping, context, cacheDirectory })).rejects.toThrow("stopped");
+    // All of it has arrived, and it is no image yet.
+    expect((await ask()).estimate.sendBytes).toBe(0);
+    await target.close();
+
+    const { digest } = await push(directory);
+    const state = () =>
+      readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mtimeMs, name]);
+    const before = state();
+    const { sizeBytes } = await ask();
+    const glance = glanceAtDirectory(directory);
+    const opened = await glance.openTransfer("ab".repeat(32), { sizeBytes, digest, peek: true });
+    expect(opened).toMatchObject({ complete: { digest, sizeBytes }, images: [digest], arrived: "" });
+    expect(await glance.fetchIndex(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+    await expect(glance.completeTransfer("ab".repeat(32), digest)).rejects.toMatchObject({ code: "invalid" });
+    expect(state()).toEqual(before);
   });
 
   it("that cannot be made is told with its path", async () => {

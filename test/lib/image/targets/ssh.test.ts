@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pushImage, type PushOptions } from "../../../../lib/image/near";
+import { estimateTransfer, pushImage, type PushOptions } from "../../../../lib/image/near";
 import { SshTarget, type SshTargetOptions } from "../../../../lib/image/targets";
 import { DirectoryLock } from "../../../../lib/site/agent/directory-lock";
 import { sleep } from "../../../../lib/wait";
@@ -68,6 +68,31 @@ describeWithSshd("a directory over ssh", () => {
     to.close();
     await until(() => holder(directory) === undefined, "the far side ends with the last connection");
     expect(readdirSync(directory)).not.toContain("serve.sock");
+  });
+
+  it("is only looked at when that is all that is wanted: nothing is made there", async () => {
+    const directory = join(home, "far");
+    const source = writeOld(join(home, "v1.raw"), mixedImage(8, 2_000_000));
+    const cacheDirectory = join(home, "cache");
+    const ask = async () =>
+      (await estimateTransfer({ source, target: target(directory, { peek: true }), cacheDirectory }))
+        .estimate;
+    expect((await ask()).sendBytes).toBeGreaterThan(1_900_000);
+    expect(existsSync(directory)).toBe(false);
+    await push(source, target(directory));
+    // While another connection holds it.
+    expect((await ask()).sendBytes).toBe(0);
+  });
+
+  it("is reached past what its user's ssh configuration says for logins by hand", async () => {
+    const config = join(home, "config");
+    const forward = `RemoteForward 127.0.0.1:${sshd.port} 127.0.0.1:1`;
+    writeFileSync(
+      config,
+      `Host *\n  RemoteCommand true\n  RequestTTY force\n  ExitOnForwardFailure yes\n  ${forward}\n`,
+    );
+    const rsh = sshd.rsh.replace("-F none", `-F ${config}`);
+    expect(await target(join(home, "far"), { rsh }).connect()).toBe(join(home, "far"));
   });
 
   it("takes of a new version what is new, by the index that it has of the old", async () => {
