@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { BLOCK_BYTES } from "../wire/digest";
 import { isDirectSpace, PAGE_BYTES } from "./direct-spaces";
+import { readFully } from "./files";
 
 /** What a file system answers that does not go past its cache, or not like that. */
 const NOT_DIRECT = new Set(["EINVAL", "EOPNOTSUPP", "ENOTSUP"]);
@@ -77,13 +78,8 @@ export class DirectFile {
     await this.cached.close();
   }
 
-  private async readCached(into: Uint8Array, offset: number): Promise<number> {
-    for (let done = 0; done < into.length;) {
-      const { bytesRead } = await this.cached.read(into, done, into.length - done, offset + done);
-      if (bytesRead === 0) return done;
-      done += bytesRead;
-    }
-    return into.length;
+  private readCached(into: Uint8Array, offset: number): Promise<number> {
+    return readFully(this.cached, into, offset);
   }
 
   /** From now on through the cache; what is no matter of that is thrown again. */

@@ -60,7 +60,7 @@ class DirectoryStore implements ImageStore {
 
   constructor(private readonly options: ImageStoreOptions) {
     this.files = new StoreFiles(options.directory);
-    this.held = new HeldImages(this.files);
+    this.held = new HeldImages(this.files, (digest) => this.usedBy(digest).length > 0);
     this.transfers = new Transfers(this.files);
     this.pins = new EstimatePins((digest) => this.files.of(digest).estimate, options.estimateHoldMs);
     this.link = new Link(this.files.link, options.assumedRateBps);
@@ -73,7 +73,10 @@ class DirectoryStore implements ImageStore {
 
   async open(): Promise<void> {
     const { complete, transfers } = await this.files.scan();
-    for (const digest of complete) await this.held.adopt(digest);
+    for (const digest of complete) {
+      // One that cannot be read now is left as it is for the next time; the others are of use all the same.
+      await this.held.adopt(digest).catch(() => undefined);
+    }
     await this.transfers.restore(transfers);
     // Killed between the image's new name and the end of its transfer.
     for (const digest of this.held.digests) await this.dropTransfersOf(digest);
@@ -226,9 +229,10 @@ class DirectoryStore implements ImageStore {
     const place = refusals.placeOf(digest);
     if (!(await readManifest(this.files.of(digest).manifest, digest))) {
       // Nothing says what each block should be: it is taken anew, or put aside.
-      this.held.remove(digest);
       this.indexer.forget(digest);
       await this.held.adopt(digest);
+      if (!this.held.look(digest))
+        throw storeCorrupt(place, "its file is not the image that it is named after");
     }
     const sizeBytes = this.held.look(digest)?.sizeBytes ?? 0;
     const bad = await this.held.findBad(digest, blocksOf(sizeBytes, options?.signal));

@@ -1,7 +1,7 @@
 import { readFile, rename, stat } from "node:fs/promises";
 import { hexOf } from "../digest";
 import { writeFailed } from "../errors";
-import { removeAll, type StoreFiles } from "./files";
+import { ifThere, removeAll, type StoreFiles } from "./files";
 import { Journal, type JournalRecord } from "./journal";
 import { Transfer } from "./transfer";
 
@@ -30,7 +30,7 @@ export class Transfers {
   async restore(ids: readonly string[], now = Date.now()): Promise<void> {
     for (const id of ids) {
       const files = this.files.ofTransfer(id);
-      const found = await stat(files.journal).catch(() => undefined);
+      const found = await ifThere(stat(files.journal));
       const digest = await readFile(files.meta, "utf8")
         .then((text) => digestIn(JSON.parse(text)))
         .catch(() => undefined);
