@@ -3,6 +3,8 @@ import { blockCountOf, blockLengthOf, ImageDigest, LEAF_BYTES } from "../wire/di
 const PAGE_BLOCKS = 4096;
 /** Bytes of a leaf that tell the near side which one has arrived. */
 const PREFIX_BYTES = 8;
+/** Blocks that are told of, those of 4 TiB: what is answered fits into the client's limit for JSON. */
+const MAX_TOLD_BLOCKS = 4 * 2 ** 20;
 
 /** How sure it is that a block is in the file: `claimed` was written by a former process, which may have lost power. */
 export type BlockState = "missing" | "claimed" | "verified";
@@ -88,11 +90,19 @@ export class LeafTable {
     }
   }
 
-  /** Base64: for each block the beginning of its leaf, zeros for a missing one; empty when all are missing. */
+  /**
+   * Base64: for each block up to the last that is there the beginning of its leaf, zeros for a missing one; empty when all are missing.
+   * Blocks beyond {@link MAX_TOLD_BLOCKS} are left out: they will be sent again.
+   */
   prefixes(): string {
-    if (this.present === 0) return "";
-    const out = Buffer.alloc(this.blockCount * PREFIX_BYTES);
-    for (const [number, { leaves, states }] of this.pages) {
+    const told = [...this.pages].filter(([number]) => number * PAGE_BLOCKS < MAX_TOLD_BLOCKS);
+    let end = 0;
+    for (const [number, { states }] of told) {
+      const last = states.findLastIndex((state) => state !== 0);
+      if (last >= 0) end = Math.max(end, number * PAGE_BLOCKS + last + 1);
+    }
+    const out = Buffer.alloc(end * PREFIX_BYTES);
+    for (const [number, { leaves, states }] of told) {
       const from = number * PAGE_BLOCKS;
       states.forEach((state, i) => {
         if (state !== 0)

@@ -90,7 +90,8 @@ class DirectoryStore implements ImageStore {
     refusals.requireTransferId(id);
     refusals.requireSize(id, sizeBytes);
     if (digest !== undefined) refusals.requireDigest(digest);
-    for (const held of this.held.digests) await this.takeBackIfCut(held);
+    // Who only looks changes nothing.
+    if (request.peek !== true) for (const held of this.held.digests) await this.takeBackIfCut(held);
     return this.locks.run(`transfer ${id}`, async () => {
       const complete = digest === undefined ? undefined : this.completeStatus(digest);
       const { rateBps, packedShare } = this.link.measured ?? {};
@@ -168,13 +169,18 @@ class DirectoryStore implements ImageStore {
     refusals.requireEstimate(digest, estimate);
     return this.locks.run(digest, async () => {
       const complete = this.completeStatus(digest);
-      if (complete)
-        return {
+      if (complete) {
+        const told = await this.pins.getComplete(digest, complete.completedAt ?? 0);
+        if (told) return told;
+        const nothing = {
           ...estimate,
           totalBytes: complete.sizeBytes,
           ...{ presentBytes: estimate.inUseBytes, sendBytes: 0, etaMs: 0 },
           ...this.link.rate,
         };
+        await this.pins.put(digest, nothing);
+        return nothing;
+      }
       const times = await Promise.all(
         this.transfers
           .ofDigest(digest)
@@ -317,7 +323,6 @@ class DirectoryStore implements ImageStore {
       if (!transfer || !finishing) throw refusals.unknownTransfer(id);
       await finishing;
       await this.transfers.finished(transfer);
-      await this.pins.drop(digest);
       await this.link.remember();
       await this.indexer.request(digest);
     }
@@ -378,8 +383,14 @@ class DirectoryStore implements ImageStore {
 
   // -------------------------------------------------------------- what is held
 
+  /** The newest first: the near side does not look at all of very many. */
   private images(): readonly string[] {
-    return this.held.digests.filter((digest) => this.held.look(digest)?.isWhole);
+    const whole: { digest: string; completedAt: number }[] = [];
+    for (const digest of this.held.digests) {
+      const found = this.held.look(digest);
+      if (found?.isWhole) whole.push({ digest, completedAt: found.completedAt });
+    }
+    return whole.sort((one, other) => other.completedAt - one.completedAt).map(({ digest }) => digest);
   }
 
   private async takeBackIfCut(digest: string): Promise<void> {
