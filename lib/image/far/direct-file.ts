@@ -52,19 +52,27 @@ export class DirectFile {
     }
   }
 
-  /** Writes a part of a block, given as a whole: `bytes[from…to]` goes to the same place in the block. */
-  async writePart(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<void> {
+  /**
+   * Writes a part of a block, given as a whole: `bytes[from…to]` goes to the same place in the block.
+   * @returns whether all of it went past the cache
+   */
+  async writePart(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<boolean> {
     const start = from - (from % PAGE_BYTES);
     const end = Math.ceil(to / PAGE_BYTES) * PAGE_BYTES;
     const isAligned = end <= bytes.length && blockOffset % PAGE_BYTES === 0 && isDirectSpace(bytes);
-    if (!this.direct || !isAligned) return this.writeCached(bytes, from, to, blockOffset);
+    if (!this.direct || !isAligned) {
+      await this.writeCached(bytes, from, to, blockOffset);
+      return false;
+    }
     try {
       const { bytesWritten } = await this.direct.write(bytes, start, end - start, blockOffset + start);
-      if (bytesWritten < end - start) await this.writeCached(bytes, start + bytesWritten, end, blockOffset);
+      if (bytesWritten === end - start) return true;
+      await this.writeCached(bytes, start + bytesWritten, end, blockOffset);
     } catch (error) {
       await this.giveUp(error);
       await this.writeCached(bytes, from, to, blockOffset);
     }
+    return false;
   }
 
   async writeCached(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<void> {

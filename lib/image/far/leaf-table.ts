@@ -18,7 +18,7 @@ interface Page {
 /** Which blocks of an arriving image are there, and what their leaves are. Takes memory only where something is. */
 export class LeafTable {
   private readonly pages = new Map<number, Page>();
-  private present = 0;
+  private bytesPresent = 0;
 
   constructor(readonly sizeBytes: number) {}
 
@@ -28,7 +28,7 @@ export class LeafTable {
 
   /** Of the blocks that are there. */
   get presentBytes(): number {
-    return this.present;
+    return this.bytesPresent;
   }
 
   stateOf(block: number): BlockState {
@@ -47,7 +47,7 @@ export class LeafTable {
   }
 
   set(block: number, leaf: Uint8Array, state: "claimed" | "verified"): void {
-    if (!this.has(block)) this.present += blockLengthOf(this.sizeBytes, block);
+    if (!this.has(block)) this.bytesPresent += blockLengthOf(this.sizeBytes, block);
     const page = this.pageOf(block);
     page.leaves.set(leaf, (block % PAGE_BLOCKS) * LEAF_BYTES);
     page.states[block % PAGE_BLOCKS] = STATES.indexOf(state);
@@ -55,8 +55,13 @@ export class LeafTable {
 
   clear(block: number): void {
     if (!this.has(block)) return;
-    this.present -= blockLengthOf(this.sizeBytes, block);
+    this.bytesPresent -= blockLengthOf(this.sizeBytes, block);
     this.pageOf(block).states[block % PAGE_BLOCKS] = 0;
+  }
+
+  /** The blocks that are there. */
+  *present(): Generator<number> {
+    for (let block = 0; block < this.blockCount; block++) if (this.has(block)) yield block;
   }
 
   /** What was verified is only claimed from now on. */
@@ -68,7 +73,7 @@ export class LeafTable {
 
   /** The missing blocks: how many bytes they have, and which is the first. */
   missing(): { readonly bytes: number; readonly first: number } | undefined {
-    const bytes = this.sizeBytes - this.present;
+    const bytes = this.sizeBytes - this.bytesPresent;
     if (bytes === 0) return undefined;
     let first = 0;
     while (this.has(first)) first++;

@@ -31,6 +31,8 @@ const UNPACKING_AT_ONCE = 3;
 const SPARE_DISK_BYTES = 2 ** 20;
 /** Images count as arriving for so long after the last segment. */
 const BUSY_MS = 1_000;
+/** Transfers that nobody goes on with are looked for this often: each takes disk, and open files. */
+const SWEEP_MS = 60 * 60_000;
 /** Transfers that were completed, whose last segments may still come in twice. */
 const REMEMBERED_TRANSFERS = 1_000;
 
@@ -54,7 +56,8 @@ class DirectoryStore implements ImageStore {
   private readonly directSpaces = new DirectSpaces(UNPACKING_AT_ONCE * 2, BOUNCE_BYTES);
   /** By id, the digests of transfers that were completed. */
   private readonly finished = new Map<string, string>();
-  private readonly completions = new Set<Promise<unknown>>();
+  private readonly atWork = new Set<Promise<unknown>>();
+  private sweeps: NodeJS.Timeout | undefined;
   private arriving = 0;
   private arrivedAt = -Infinity;
 
@@ -83,6 +86,7 @@ class DirectoryStore implements ImageStore {
     for (const digest of this.held.digests) await this.takeBackIfCut(digest);
     await this.link.restore();
     for (const digest of this.held.digests) await this.indexer.request(digest);
+    this.sweeps = setInterval(() => this.sweep(), SWEEP_MS).unref();
   }
 
   async openTransfer(id: string, request: TransferRequest): Promise<TransferState> {
@@ -148,8 +152,8 @@ class DirectoryStore implements ImageStore {
     refusals.requireDigest(digest);
     const completion = this.locks
       .run(digest, () => this.finish(id, digest))
-      .finally(() => this.completions.delete(completion));
-    this.completions.add(completion);
+      .finally(() => this.atWork.delete(completion));
+    this.atWork.add(completion);
     return completion;
   }
 
@@ -254,8 +258,9 @@ class DirectoryStore implements ImageStore {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.sweeps);
     await this.indexer.stop();
-    await Promise.allSettled(this.completions);
+    await Promise.allSettled(this.atWork);
     await this.transfers.close();
   }
 
@@ -337,8 +342,7 @@ class DirectoryStore implements ImageStore {
   private async verifyArrived(transfer: Transfer, digest: string): Promise<void> {
     const place = refusals.placeOf(digest);
     const { blocks } = transfer;
-    const missing = blocks.missing();
-    if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
+    requireAll(place, transfer);
     const found = blocks.digest();
     if (found !== digest) {
       throw storeCorrupt(place, `every block has arrived, but together they are the image ${found}`);
@@ -346,6 +350,7 @@ class DirectoryStore implements ImageStore {
     await this.verifyClaims(transfer, place);
     await transfer.seal();
     // A disk that failed in the meantime leaves nothing sure.
+    requireAll(place, transfer);
     await this.verifyClaims(transfer, place);
     const files = this.files.of(digest);
     const { partial } = this.files.ofTransfer(transfer.id);
@@ -372,6 +377,17 @@ class DirectoryStore implements ImageStore {
     this.finished.set(id, digest);
     const [oldest] = this.finished.keys();
     if (this.finished.size > REMEMBERED_TRANSFERS) this.finished.delete(oldest);
+  }
+
+  private sweep(): void {
+    for (const { id } of this.transfers.all) {
+      const dropped = this.locks
+        .run(`transfer ${id}`, () => this.transfers.dropIfIdle(id))
+        // What could not be removed is tried the next time, or when the store is opened again.
+        .catch(() => undefined)
+        .finally(() => this.atWork.delete(dropped));
+      this.atWork.add(dropped);
+    }
   }
 
   private async dropTransfersOf(digest: string): Promise<void> {
@@ -419,6 +435,12 @@ class DirectoryStore implements ImageStore {
   private usedBy(digest: string): readonly string[] {
     return this.options.usedBy?.(digest) ?? [];
   }
+}
+
+/** @throws ImageStoreError `image-incomplete` */
+function requireAll(place: string, { blocks }: Transfer): void {
+  const missing = blocks.missing();
+  if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
 }
 
 function* blocksOf(sizeBytes: number, signal: AbortSignal | undefined): Generator<number> {

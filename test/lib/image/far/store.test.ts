@@ -253,6 +253,30 @@ describe("the image store", () => {
     expect(new Set(left)).toEqual(new Set([transferId(2)]));
   });
 
+  it("drops within an hour, while it is open, what nobody went on with for a week", async () => {
+    const path = newDirectory();
+    jest.useFakeTimers({
+      doNotFake: ["nextTick", "setImmediate", "setTimeout", "queueMicrotask", "performance"],
+    });
+    try {
+      const store = await storeIn(path);
+      const [left, used, begun] = [transferId(1), transferId(2), transferId(3)];
+      for (const id of [left, used]) await store.openTransfer(id, { sizeBytes: 5_000_000 });
+      const WEEK = 7 * 24 * 60 * 60_000;
+      jest.setSystemTime(Date.now() + WEEK + 60_000);
+      await store.openTransfer(used, { sizeBytes: 5_000_000 });
+      await store.openTransfer(begun, { sizeBytes: 5_000_000 });
+      expect(existsSync(join(path, `${left}.partial`))).toBe(true);
+      jest.advanceTimersByTime(60 * 60_000);
+      await store.close();
+      const names = readdirSync(path).map((name) => name.slice(0, 64));
+      expect(new Set(names)).toEqual(new Set([used, begun]));
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it("lets two transfers of one image run at once: who completes it first wins, and the other is told so", async () => {
     const path = newDirectory();
     const store = await storeIn(path);
