@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, promises, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { openImageStore, type ImageStore, type ImageStoreOptions } from "../../../../lib/image/far";
@@ -43,18 +43,36 @@ async function fileHandles(): Promise<FileHandle> {
 }
 
 describe("an image whose disk fails for a moment", () => {
-  it.each(["EIO", "EMFILE", "EACCES"])(
-    "stays held, with all its files, when verifying it ends in %s",
-    async (code) => {
-      const { path, store, bytes, digest, names } = await holding();
-      const reading = jest.spyOn(await fileHandles(), "read").mockRejectedValue(failed(code));
-      await expect(store.verify(digest)).rejects.toMatchObject({ code });
-      reading.mockRestore();
-      expect(readdirSync(path)).toEqual(names);
-      expect(await store.verify(digest)).toMatchObject({ complete: true });
-      expect(holds(store, digest, bytes)).toBe(true);
-    },
-  );
+  it("stays held, with all its files, when a block of it cannot be read", async () => {
+    const { path, store, bytes, digest, names } = await holding();
+    const handles = await fileHandles();
+    const read = handles.read as (...args: unknown[]) => Promise<unknown>;
+    const reading = jest.spyOn(handles, "read").mockImplementation(function (
+      this: FileHandle,
+      ...args: unknown[]
+    ) {
+      // What is read of a manifest is shorter.
+      return (args[2] as number) > 1_000 ? Promise.reject(failed("EIO")) : read.apply(this, args);
+    } as FileHandle["read"]);
+    await expect(store.verify(digest)).rejects.toMatchObject({ code: "EIO" });
+    reading.mockRestore();
+    expect(readdirSync(path)).toEqual(names);
+    expect(await store.verify(digest)).toMatchObject({ complete: true });
+    expect(holds(store, digest, bytes)).toBe(true);
+  });
+
+  it.each([
+    ["readFile", "EMFILE"],
+    ["readFile", "EACCES"],
+    ["open", "EMFILE"],
+  ] as const)("stays held, with all its files, when %s ends in %s", async (work, code) => {
+    const { path, store, digest, names } = await holding();
+    const working = jest.spyOn(promises, work).mockRejectedValue(failed(code));
+    await expect(store.verify(digest)).rejects.toMatchObject({ code });
+    working.mockRestore();
+    expect(readdirSync(path)).toEqual(names);
+    expect(await store.verify(digest)).toMatchObject({ complete: true });
+  });
 
   it("is not put aside when it has no manifest, neither by verifying it nor by a restart", async () => {
     const { path, store, digest } = await holding();
