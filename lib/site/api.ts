@@ -101,11 +101,11 @@ export interface TransferRequest {
 export interface TransferState {
   /** Present when the digest was given and the image is complete there already: nothing is to be done. */
   readonly complete?: ImageStatus;
-  /** Digests of complete images that copies may refer to. */
+  /** Digests of complete images that copies may refer to, where that is known the newest first. */
   readonly images: readonly string[];
   /**
-   * Base64: for each block of the image 8 bytes, the beginning of its leaf if it has arrived (zeros have one too), else zeros. Empty
-   * when nothing has.
+   * Base64: for each block of the image 8 bytes, the beginning of its leaf if it has arrived (zeros have one too), else zeros. It ends
+   * with the last that has, and blocks beyond 4 TiB are not told (they count as not arrived).
    */
   readonly arrived: string;
   /** Measured last on this link, bits per second; undefined when it never was. */

@@ -163,7 +163,7 @@ async function estimate(
   const { file, exact, format, json } = options;
   const preview = await estimateTransfer({
     ...{ source: resolve(file), exact, format, digest, context },
-    ...{ target: target.target, targetName: target.name },
+    ...{ target: target.target, targetName: target.name, pin: false },
   });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   const { totalBytes, presentBytes, sendBytes, etaMs, rateBps, rateIs } = preview.estimate;

@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors";
 import { ImageStoreError } from "../errors";
 import { BLOCK_BYTES, blockLengthOf, leafOf, leafOfZeros } from "../wire/digest";
 import type { SegmentContent } from "../wire/segment";
@@ -33,8 +34,9 @@ class UnreadableBase extends Error {
   constructor(
     readonly base: number,
     readonly block: number,
+    options?: { cause?: unknown },
   ) {
-    super("a held image cannot be read");
+    super("a held image cannot be read", options);
   }
 }
 
@@ -94,7 +96,10 @@ export function isVerified(transfer: Transfer, block: number, leaf: Uint8Array):
 async function openBases(context: ApplyContext, digests: readonly string[]): Promise<readonly Base[]> {
   const bases: Base[] = [];
   for (const digest of digests) {
-    const opened = await context.held.openDirect(digest);
+    const opened = await context.held.openDirect(digest).catch(async (error: unknown) => {
+      for (const { file } of bases) await file.close();
+      throw error;
+    });
     if (opened) {
       bases.push({ digest, ...opened });
       continue;
@@ -150,8 +155,10 @@ async function readCopy(
   bounce: Buffer,
 ): Promise<void> {
   if (base === SELF) return transfer.read(into, offset);
-  const read = await bases[base].file.read(into, offset, bounce).catch(() => 0);
-  // The file was cut, or its disk fails: both show at that place when it is looked at.
+  const read = await bases[base].file.read(into, offset, bounce).catch((cause: unknown) => {
+    throw new UnreadableBase(base, Math.floor(offset / BLOCK_BYTES), { cause });
+  });
+  // The file was cut: that shows at that place when it is looked at.
   if (read < into.length) throw new UnreadableBase(base, Math.floor((offset + read) / BLOCK_BYTES));
 }
 
@@ -167,8 +174,23 @@ async function fillBlock(
     return await filler.fill(bytes, block, isNeeded);
   } catch (error) {
     if (!(error instanceof UnreadableBase)) throw error;
+    if (error.cause !== undefined)
+      throw unreadable(context.place, bases[error.base].digest, block, error.cause);
     throw await wrongBytes(context, bases, block, new Map([[error.base, new Set([error.block])]]));
   }
+}
+
+/** That an image cannot be read does not say that it is damaged: it stays as it is, and is only not copied from here. */
+function unreadable(place: string, base: string, block: number, cause: unknown): SegmentRefusedError {
+  const report = {
+    place,
+    problem: `the segment was refused: block ${block} copies from the image ${base}, which cannot be read at the image store: ${messageOf(cause)}`,
+    mend: "Send these blocks again without copies; nothing of them was kept.",
+    withoutCopies: true as const,
+    block,
+    base,
+  };
+  return new SegmentRefusedError("image-corrupt", report, { cause });
 }
 
 /** Finds out whose fault it is that a block is not what its leaf says. */
@@ -194,7 +216,9 @@ async function wrongBytes(
   for (const [base, blocks] of sources) {
     if (base === SELF) continue;
     const { digest } = bases[base];
-    const bad = await held.findBad(digest, blocks);
+    const bad = await held.findBad(digest, blocks).catch((cause: unknown) => {
+      throw unreadable(place, digest, block, cause);
+    });
     if (bad.length === 0) continue;
     await onDamaged(digest, bad);
     return refused(

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { BLOCK_BYTES } from "../wire/digest";
 import { isDirectSpace, PAGE_BYTES } from "./direct-spaces";
+import { readFully } from "./files";
 
 /** What a file system answers that does not go past its cache, or not like that. */
 const NOT_DIRECT = new Set(["EINVAL", "EOPNOTSUPP", "ENOTSUP"]);
@@ -51,19 +52,27 @@ export class DirectFile {
     }
   }
 
-  /** Writes a part of a block, given as a whole: `bytes[from…to]` goes to the same place in the block. */
-  async writePart(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<void> {
+  /**
+   * Writes a part of a block, given as a whole: `bytes[from…to]` goes to the same place in the block.
+   * @returns whether all of it went past the cache
+   */
+  async writePart(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<boolean> {
     const start = from - (from % PAGE_BYTES);
     const end = Math.ceil(to / PAGE_BYTES) * PAGE_BYTES;
     const isAligned = end <= bytes.length && blockOffset % PAGE_BYTES === 0 && isDirectSpace(bytes);
-    if (!this.direct || !isAligned) return this.writeCached(bytes, from, to, blockOffset);
+    if (!this.direct || !isAligned) {
+      await this.writeCached(bytes, from, to, blockOffset);
+      return false;
+    }
     try {
       const { bytesWritten } = await this.direct.write(bytes, start, end - start, blockOffset + start);
-      if (bytesWritten < end - start) await this.writeCached(bytes, start + bytesWritten, end, blockOffset);
+      if (bytesWritten === end - start) return true;
+      await this.writeCached(bytes, start + bytesWritten, end, blockOffset);
     } catch (error) {
       await this.giveUp(error);
       await this.writeCached(bytes, from, to, blockOffset);
     }
+    return false;
   }
 
   async writeCached(bytes: Uint8Array, from: number, to: number, blockOffset: number): Promise<void> {
@@ -77,13 +86,8 @@ export class DirectFile {
     await this.cached.close();
   }
 
-  private async readCached(into: Uint8Array, offset: number): Promise<number> {
-    for (let done = 0; done < into.length;) {
-      const { bytesRead } = await this.cached.read(into, done, into.length - done, offset + done);
-      if (bytesRead === 0) return done;
-      done += bytesRead;
-    }
-    return into.length;
+  private readCached(into: Uint8Array, offset: number): Promise<number> {
+    return readFully(this.cached, into, offset);
   }
 
   /** From now on through the cache; what is no matter of that is thrown again. */

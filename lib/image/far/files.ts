@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { hexOf } from "../digest";
-import { writeFailed } from "../errors";
+import { isMissingFile, writeFailed } from "../errors";
 
 /** What a store's directory held when it was looked at. */
 export interface StoreContents {
@@ -105,6 +105,26 @@ export class StoreFiles {
     } finally {
       await handle.close();
     }
+  }
+}
+
+/** Reads until it is full or the file ends. @returns how many bytes were read */
+export async function readFully(file: FileHandle, into: Uint8Array, offset: number): Promise<number> {
+  for (let done = 0; done < into.length;) {
+    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+    if (bytesRead === 0) return done;
+    done += bytesRead;
+  }
+  return into.length;
+}
+
+/** Undefined when the file is not there: what else is in the way of it may be gone the next time, and is thrown. */
+export async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
   }
 }
 

@@ -10,7 +10,7 @@ import {
   leafOfZeros,
 } from "../wire/digest";
 import { DirectFile } from "./direct-file";
-import { removeAll, type StoreFiles } from "./files";
+import { ifThere, readFully, removeAll, type StoreFiles } from "./files";
 import { Journal } from "./journal";
 import { readLeaf, readManifest, writeManifest } from "./manifest";
 
@@ -24,12 +24,16 @@ export interface HeldFile {
 
 const RECORDS_AT_ONCE = 4096;
 
-/** The complete images of a store. */
+/** The complete images of a store. What cannot be read for another reason than that it is not there is thrown: it may be sound. */
 export class HeldImages {
   /** What each file's size should be. */
   private readonly sizes = new Map<string, number>();
 
-  constructor(private readonly files: StoreFiles) {}
+  /** @param isUsed whether the image's file is in use: then it stays where it is, whatever is wrong with it */
+  constructor(
+    private readonly files: StoreFiles,
+    private readonly isUsed: (digest: string) => boolean = () => false,
+  ) {}
 
   get digests(): readonly string[] {
     return [...this.sizes.keys()];
@@ -51,11 +55,11 @@ export class HeldImages {
     return { sizeBytes, completedAt: Math.round(found?.mtimeMs ?? 0), isWhole: found?.size === sizeBytes };
   }
 
-  /** Opens a held image to be read; undefined when it is not held or cannot be opened. */
+  /** Opens a held image to be read; undefined when it is not held. */
   async open(digest: string): Promise<{ readonly file: FileHandle; readonly sizeBytes: number } | undefined> {
     const found = this.look(digest);
     if (!found?.isWhole) return undefined;
-    const file = await open(this.files.of(digest).image, "r").catch(() => undefined);
+    const file = await ifThere(open(this.files.of(digest).image, "r"));
     return file && { file, sizeBytes: found.sizeBytes };
   }
 
@@ -65,13 +69,13 @@ export class HeldImages {
   ): Promise<{ readonly file: DirectFile; readonly sizeBytes: number } | undefined> {
     const found = this.look(digest);
     if (!found?.isWhole) return undefined;
-    const file = await DirectFile.open(this.files.of(digest).image, "r").catch(() => undefined);
+    const file = await ifThere(DirectFile.open(this.files.of(digest).image, "r"));
     return file && { file, sizeBytes: found.sizeBytes };
   }
 
   /**
    * Takes an image that is under its final name. One without a readable manifest is read and verified first (someone may have copied
-   * it here); if it is not what its name says, it is put aside as `.damaged`.
+   * it here); if it is not what its name says, it is not held, and put aside as `.damaged` unless it is used.
    */
   async adopt(digest: string): Promise<void> {
     const { image, manifest, index } = this.files.of(digest);
@@ -80,14 +84,16 @@ export class HeldImages {
       this.add(digest, known.sizeBytes);
       return;
     }
-    const read = await readLeaves(image).catch(() => undefined);
+    const read = await ifThere(readLeaves(image));
     if (read?.digest === digest) {
       await writeManifest(this.files, manifest, read.sizeBytes, [read.leaves]);
       this.add(digest, read.sizeBytes);
-    } else {
-      await rename(image, image.replace(/img$/, "damaged"));
-      await removeAll([manifest, index]);
+      return;
     }
+    this.remove(digest);
+    if (this.isUsed(digest)) return;
+    await ifThere(rename(image, image.replace(/img$/, "damaged")));
+    await removeAll([manifest, index]);
   }
 
   /** Which of these blocks of a held image are not as they should be. */
@@ -100,10 +106,8 @@ export class HeldImages {
       for (const block of blocks) {
         const bytes = space.subarray(0, blockLengthOf(opened.sizeBytes, block));
         const leaf = await readLeaf(this.files.of(digest).manifest, block);
-        const read = await opened.file
-          .read(bytes, 0, bytes.length, block * BLOCK_BYTES)
-          .catch(() => undefined);
-        if (read?.bytesRead !== bytes.length || !leaf.equals(leafOf(bytes))) bad.push(block);
+        const bytesRead = await readFully(opened.file, bytes, block * BLOCK_BYTES);
+        if (bytesRead < bytes.length || !leaf?.equals(leafOf(bytes))) bad.push(block);
       }
     } finally {
       await opened.file.close();
@@ -113,15 +117,15 @@ export class HeldImages {
 
   /**
    * Makes a held image one that is arriving, under its own name, so that the next push mends it. All of it but `bad` is claimed to be
-   * there: verifying it finds out what is not.
+   * there: verifying it finds out what is not. Without a manifest nobody knows what it claims: it is adopted anew.
    */
   async takeBack(digest: string, bad: readonly number[]): Promise<void> {
     const files = this.files.of(digest);
     const id = digest.slice("sha256:".length);
     const transfer = this.files.ofTransfer(id);
     const known = await readManifest(files.manifest, digest);
+    if (!known) return this.adopt(digest);
     this.remove(digest);
-    if (!known) return removeAll([files.image, files.manifest, files.index]);
     const found = statSync(files.image, { throwIfNoEntry: false });
     const wrong = new Set(bad);
     const journal = await Journal.create(transfer.journal, id, known.sizeBytes);
@@ -137,8 +141,8 @@ export class HeldImages {
     await journal.append(records);
     await journal.close();
     await this.files.writeWhole(transfer.meta, [Buffer.from(JSON.stringify({ digest }))]);
-    await chmod(files.image, 0o600).catch(() => undefined);
-    await rename(files.image, transfer.partial).catch(() => undefined);
+    await ifThere(chmod(files.image, 0o600));
+    await ifThere(rename(files.image, transfer.partial));
     await removeAll([files.manifest, files.index]);
   }
 }
@@ -155,8 +159,7 @@ async function readLeaves(
     const space = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     for (let block = 0; block < blockCountOf(sizeBytes); block++) {
       const bytes = space.subarray(0, blockLengthOf(sizeBytes, block));
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, block * BLOCK_BYTES);
-      bytes.fill(0, bytesRead);
+      bytes.fill(0, await readFully(file, bytes, block * BLOCK_BYTES));
       const leaf = isZeros(bytes) ? leafOfZeros(bytes.length) : leafOf(bytes);
       leaf.copy(leaves, block * 32);
       digest.add(leaf);

@@ -6,7 +6,7 @@ import { FormatError, isMissingFile } from "../errors";
 import { BLOCK_BYTES, blockCountOf, blockLengthOf, leafOfZeros } from "../wire/digest";
 import { IndexReader } from "../wire/index-reader";
 import { IndexWriter } from "../wire/index-writer";
-import type { StoreFiles } from "./files";
+import { readFully, type StoreFiles } from "./files";
 import type { HeldImages } from "./held";
 import { readManifest } from "./manifest";
 
@@ -128,8 +128,7 @@ export class Indexer {
           writer.addZeros();
           continue;
         }
-        const { bytesRead } = await opened.file.read(bytes, 0, bytes.length, block * BLOCK_BYTES);
-        bytes.fill(0, bytesRead);
+        bytes.fill(0, await readFully(opened.file, bytes, block * BLOCK_BYTES));
         await writer.addBlock(leaf, chunkBlock(bytes));
         await this.pause(digest, STAND_BACK_MS);
       }

@@ -3,6 +3,7 @@ import { sha256 } from "../digest";
 import { isMissingFile } from "../errors";
 import { MAX_IMAGE_BYTES } from "../limits";
 import { blockCountOf, LEAF_BYTES } from "../wire/digest";
+import { readFully } from "./files";
 
 /*
  * The journal of an arriving image: which of its blocks are in the file. Only appended to; little-endian.
@@ -71,8 +72,24 @@ export class Journal {
       throw error;
     }
     try {
+<<<<<<< HEAD
       const read = await readAll(handle, id, begin);
       if (!read) {
+=======
+      const head = Buffer.alloc(HEADER_BYTES);
+      const bytesRead = await readFully(handle, head, 0);
+      const seal = sealOf(head);
+      const sizeBytes = Number(head.readBigUInt64LE(8));
+      const isSound =
+        bytesRead === HEADER_BYTES &&
+        head.toString("latin1", 0, 4) === MAGIC &&
+        head[4] === VERSION &&
+        seal.equals(head.subarray(HEADER_BYTES - CHECK_BYTES)) &&
+        head.toString("hex", 16, 48) === id &&
+        sizeBytes >= 1 &&
+        sizeBytes <= MAX_IMAGE_BYTES;
+      if (!isSound) {
+>>>>>>> mend-far
         await handle.close();
         return undefined;
       }
@@ -168,7 +185,7 @@ async function readRecords(
   const space = Buffer.alloc(READ_RECORDS * RECORD_BYTES);
   let end = HEADER_BYTES;
   for (;;) {
-    const { bytesRead } = await handle.read(space, 0, space.length, end);
+    const bytesRead = await readFully(handle, space, end);
     let at = 0;
     for (; at + RECORD_BYTES <= bytesRead; at += RECORD_BYTES) {
       const record = space.subarray(at, at + RECORD_BYTES);

@@ -3,6 +3,8 @@ import { blockCountOf, blockLengthOf, ImageDigest, LEAF_BYTES } from "../wire/di
 const PAGE_BLOCKS = 4096;
 /** Bytes of a leaf that tell the near side which one has arrived. */
 const PREFIX_BYTES = 8;
+/** Blocks that are told of, those of 4 TiB: what is answered fits into the client's limit for JSON. */
+const MAX_TOLD_BLOCKS = 4 * 2 ** 20;
 
 /** How sure it is that a block is in the file: `claimed` was written by a former process, which may have lost power. */
 export type BlockState = "missing" | "claimed" | "verified";
@@ -16,7 +18,7 @@ interface Page {
 /** Which blocks of an arriving image are there, and what their leaves are. Takes memory only where something is. */
 export class LeafTable {
   private readonly pages = new Map<number, Page>();
-  private present = 0;
+  private bytesPresent = 0;
 
   constructor(readonly sizeBytes: number) {}
 
@@ -26,7 +28,7 @@ export class LeafTable {
 
   /** Of the blocks that are there. */
   get presentBytes(): number {
-    return this.present;
+    return this.bytesPresent;
   }
 
   stateOf(block: number): BlockState {
@@ -45,7 +47,7 @@ export class LeafTable {
   }
 
   set(block: number, leaf: Uint8Array, state: "claimed" | "verified"): void {
-    if (!this.has(block)) this.present += blockLengthOf(this.sizeBytes, block);
+    if (!this.has(block)) this.bytesPresent += blockLengthOf(this.sizeBytes, block);
     const page = this.pageOf(block);
     page.leaves.set(leaf, (block % PAGE_BLOCKS) * LEAF_BYTES);
     page.states[block % PAGE_BLOCKS] = STATES.indexOf(state);
@@ -53,8 +55,13 @@ export class LeafTable {
 
   clear(block: number): void {
     if (!this.has(block)) return;
-    this.present -= blockLengthOf(this.sizeBytes, block);
+    this.bytesPresent -= blockLengthOf(this.sizeBytes, block);
     this.pageOf(block).states[block % PAGE_BLOCKS] = 0;
+  }
+
+  /** The blocks that are there. */
+  *present(): Generator<number> {
+    for (let block = 0; block < this.blockCount; block++) if (this.has(block)) yield block;
   }
 
   /** What was verified is only claimed from now on. */
@@ -66,7 +73,7 @@ export class LeafTable {
 
   /** The missing blocks: how many bytes they have, and which is the first. */
   missing(): { readonly bytes: number; readonly first: number } | undefined {
-    const bytes = this.sizeBytes - this.present;
+    const bytes = this.sizeBytes - this.bytesPresent;
     if (bytes === 0) return undefined;
     let first = 0;
     while (this.has(first)) first++;
@@ -88,11 +95,19 @@ export class LeafTable {
     }
   }
 
-  /** Base64: for each block the beginning of its leaf, zeros for a missing one; empty when all are missing. */
+  /**
+   * Base64: for each block up to the last that is there the beginning of its leaf, zeros for a missing one; empty when all are missing.
+   * Blocks beyond {@link MAX_TOLD_BLOCKS} are left out: they will be sent again.
+   */
   prefixes(): string {
-    if (this.present === 0) return "";
-    const out = Buffer.alloc(this.blockCount * PREFIX_BYTES);
-    for (const [number, { leaves, states }] of this.pages) {
+    const told = [...this.pages].filter(([number]) => number * PAGE_BLOCKS < MAX_TOLD_BLOCKS);
+    let end = 0;
+    for (const [number, { states }] of told) {
+      const last = states.findLastIndex((state) => state !== 0);
+      if (last >= 0) end = Math.max(end, number * PAGE_BLOCKS + last + 1);
+    }
+    const out = Buffer.alloc(end * PREFIX_BYTES);
+    for (const [number, { leaves, states }] of told) {
       const from = number * PAGE_BLOCKS;
       states.forEach((state, i) => {
         if (state !== 0)

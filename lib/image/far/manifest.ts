@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { sha256 } from "../digest";
 import { blockCountOf, ImageDigest, LEAF_BYTES } from "../wire/digest";
-import type { StoreFiles } from "./files";
+import { ifThere, readFully, type StoreFiles } from "./files";
 
 /*
  * The manifest of a complete image: by which its file can be verified block by block. Little-endian.
@@ -37,9 +37,9 @@ export async function writeManifest(
   await files.writeWhole(path, [...parts, hash.digest()]);
 }
 
-/** Undefined when there is none, it is damaged, or it is another image's. */
+/** Undefined when there is none, it is damaged, or it is another image's. One that cannot be read just now is none of these: that is thrown. */
 export async function readManifest(path: string, digest: string): Promise<Manifest | undefined> {
-  const bytes = await readFile(path).catch(() => undefined);
+  const bytes = await ifThere(readFile(path));
   if (!bytes || bytes.length < HEADER_BYTES + TRAILER_BYTES) return undefined;
   const end = bytes.length - TRAILER_BYTES;
   if (!sha256(bytes.subarray(0, end)).equals(bytes.subarray(end))) return undefined;
@@ -52,13 +52,14 @@ export async function readManifest(path: string, digest: string): Promise<Manife
   return found.finish() === digest ? { sizeBytes, leaves } : undefined;
 }
 
-/** The leaf of one block, of a manifest that was read before. */
-export async function readLeaf(path: string, block: number): Promise<Buffer> {
-  const handle = await open(path, "r");
+/** The leaf of one block, of a manifest that was read before; undefined when it is not there any more. */
+export async function readLeaf(path: string, block: number): Promise<Buffer | undefined> {
+  const handle = await ifThere(open(path, "r"));
+  if (!handle) return undefined;
   try {
     const leaf = Buffer.alloc(LEAF_BYTES);
-    await handle.read(leaf, 0, LEAF_BYTES, HEADER_BYTES + block * LEAF_BYTES);
-    return leaf;
+    const bytesRead = await readFully(handle, leaf, HEADER_BYTES + block * LEAF_BYTES);
+    return bytesRead === LEAF_BYTES ? leaf : undefined;
   } finally {
     await handle.close();
   }

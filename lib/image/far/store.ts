@@ -31,6 +31,8 @@ const UNPACKING_AT_ONCE = 3;
 const SPARE_DISK_BYTES = 2 ** 20;
 /** Images count as arriving for so long after the last segment. */
 const BUSY_MS = 1_000;
+/** Transfers that nobody goes on with are looked for this often: each takes disk, and open files. */
+const SWEEP_MS = 60 * 60_000;
 /** Transfers that were completed, whose last segments may still come in twice. */
 const REMEMBERED_TRANSFERS = 1_000;
 
@@ -54,13 +56,14 @@ class DirectoryStore implements ImageStore {
   private readonly directSpaces = new DirectSpaces(UNPACKING_AT_ONCE * 2, BOUNCE_BYTES);
   /** By id, the digests of transfers that were completed. */
   private readonly finished = new Map<string, string>();
-  private readonly completions = new Set<Promise<unknown>>();
+  private readonly atWork = new Set<Promise<unknown>>();
+  private sweeps: NodeJS.Timeout | undefined;
   private arriving = 0;
   private arrivedAt = -Infinity;
 
   constructor(private readonly options: ImageStoreOptions) {
     this.files = new StoreFiles(options.directory);
-    this.held = new HeldImages(this.files);
+    this.held = new HeldImages(this.files, (digest) => this.usedBy(digest).length > 0);
     this.transfers = new Transfers(this.files);
     this.pins = new EstimatePins((digest) => this.files.of(digest).estimate, options.estimateHoldMs);
     this.link = new Link(this.files.link, options.assumedRateBps);
@@ -73,13 +76,17 @@ class DirectoryStore implements ImageStore {
 
   async open(): Promise<void> {
     const { complete, transfers } = await this.files.scan();
-    for (const digest of complete) await this.held.adopt(digest);
+    for (const digest of complete) {
+      // One that cannot be read now is left as it is for the next time; the others are of use all the same.
+      await this.held.adopt(digest).catch(() => undefined);
+    }
     await this.transfers.restore(transfers);
     // Killed between the image's new name and the end of its transfer.
     for (const digest of this.held.digests) await this.dropTransfersOf(digest);
     for (const digest of this.held.digests) await this.takeBackIfCut(digest);
     await this.link.restore();
     for (const digest of this.held.digests) await this.indexer.request(digest);
+    this.sweeps = setInterval(() => this.sweep(), SWEEP_MS).unref();
   }
 
   async openTransfer(id: string, request: TransferRequest): Promise<TransferState> {
@@ -87,7 +94,8 @@ class DirectoryStore implements ImageStore {
     refusals.requireTransferId(id);
     refusals.requireSize(id, sizeBytes);
     if (digest !== undefined) refusals.requireDigest(digest);
-    for (const held of this.held.digests) await this.takeBackIfCut(held);
+    // Who only looks changes nothing.
+    if (request.peek !== true) for (const held of this.held.digests) await this.takeBackIfCut(held);
     return this.locks.run(`transfer ${id}`, async () => {
       const complete = digest === undefined ? undefined : this.completeStatus(digest);
       const { rateBps, packedShare } = this.link.measured ?? {};
@@ -144,8 +152,8 @@ class DirectoryStore implements ImageStore {
     refusals.requireDigest(digest);
     const completion = this.locks
       .run(digest, () => this.finish(id, digest))
-      .finally(() => this.completions.delete(completion));
-    this.completions.add(completion);
+      .finally(() => this.atWork.delete(completion));
+    this.atWork.add(completion);
     return completion;
   }
 
@@ -165,13 +173,18 @@ class DirectoryStore implements ImageStore {
     refusals.requireEstimate(digest, estimate);
     return this.locks.run(digest, async () => {
       const complete = this.completeStatus(digest);
-      if (complete)
-        return {
+      if (complete) {
+        const told = await this.pins.getComplete(digest, complete.completedAt ?? 0);
+        if (told) return told;
+        const nothing = {
           ...estimate,
           totalBytes: complete.sizeBytes,
           ...{ presentBytes: estimate.inUseBytes, sendBytes: 0, etaMs: 0 },
           ...this.link.rate,
         };
+        await this.pins.put(digest, nothing);
+        return nothing;
+      }
       const times = await Promise.all(
         this.transfers
           .ofDigest(digest)
@@ -226,9 +239,10 @@ class DirectoryStore implements ImageStore {
     const place = refusals.placeOf(digest);
     if (!(await readManifest(this.files.of(digest).manifest, digest))) {
       // Nothing says what each block should be: it is taken anew, or put aside.
-      this.held.remove(digest);
       this.indexer.forget(digest);
       await this.held.adopt(digest);
+      if (!this.held.look(digest))
+        throw storeCorrupt(place, "its file is not the image that it is named after");
     }
     const sizeBytes = this.held.look(digest)?.sizeBytes ?? 0;
     const bad = await this.held.findBad(digest, blocksOf(sizeBytes, options?.signal));
@@ -244,8 +258,9 @@ class DirectoryStore implements ImageStore {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.sweeps);
     await this.indexer.stop();
-    await Promise.allSettled(this.completions);
+    await Promise.allSettled(this.atWork);
     await this.transfers.close();
   }
 
@@ -313,7 +328,6 @@ class DirectoryStore implements ImageStore {
       if (!transfer || !finishing) throw refusals.unknownTransfer(id);
       await finishing;
       await this.transfers.finished(transfer);
-      await this.pins.drop(digest);
       await this.link.remember();
       await this.indexer.request(digest);
     }
@@ -328,8 +342,7 @@ class DirectoryStore implements ImageStore {
   private async verifyArrived(transfer: Transfer, digest: string): Promise<void> {
     const place = refusals.placeOf(digest);
     const { blocks } = transfer;
-    const missing = blocks.missing();
-    if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
+    requireAll(place, transfer);
     const found = blocks.digest();
     if (found !== digest) {
       throw storeCorrupt(place, `every block has arrived, but together they are the image ${found}`);
@@ -337,6 +350,7 @@ class DirectoryStore implements ImageStore {
     await this.verifyClaims(transfer, place);
     await transfer.seal();
     // A disk that failed in the meantime leaves nothing sure.
+    requireAll(place, transfer);
     await this.verifyClaims(transfer, place);
     const files = this.files.of(digest);
     const { partial } = this.files.ofTransfer(transfer.id);
@@ -365,6 +379,17 @@ class DirectoryStore implements ImageStore {
     if (this.finished.size > REMEMBERED_TRANSFERS) this.finished.delete(oldest);
   }
 
+  private sweep(): void {
+    for (const { id } of this.transfers.all) {
+      const dropped = this.locks
+        .run(`transfer ${id}`, () => this.transfers.dropIfIdle(id))
+        // What could not be removed is tried the next time, or when the store is opened again.
+        .catch(() => undefined)
+        .finally(() => this.atWork.delete(dropped));
+      this.atWork.add(dropped);
+    }
+  }
+
   private async dropTransfersOf(digest: string): Promise<void> {
     for (const { id } of this.transfers.ofDigest(digest)) {
       await this.transfers.drop(id);
@@ -374,8 +399,14 @@ class DirectoryStore implements ImageStore {
 
   // -------------------------------------------------------------- what is held
 
+  /** The newest first: the near side does not look at all of very many. */
   private images(): readonly string[] {
-    return this.held.digests.filter((digest) => this.held.look(digest)?.isWhole);
+    const whole: { digest: string; completedAt: number }[] = [];
+    for (const digest of this.held.digests) {
+      const found = this.held.look(digest);
+      if (found?.isWhole) whole.push({ digest, completedAt: found.completedAt });
+    }
+    return whole.sort((one, other) => other.completedAt - one.completedAt).map(({ digest }) => digest);
   }
 
   private async takeBackIfCut(digest: string): Promise<void> {
@@ -404,6 +435,12 @@ class DirectoryStore implements ImageStore {
   private usedBy(digest: string): readonly string[] {
     return this.options.usedBy?.(digest) ?? [];
   }
+}
+
+/** @throws ImageStoreError `image-incomplete` */
+function requireAll(place: string, { blocks }: Transfer): void {
+  const missing = blocks.missing();
+  if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
 }
 
 function* blocksOf(sizeBytes: number, signal: AbortSignal | undefined): Generator<number> {

@@ -25,6 +25,12 @@ export class Transfer {
   private readonly touched: BitSet | "all";
   private readonly busy = new Set<Promise<unknown>>();
   private unsyncedBytes = 0;
+  /** Blocks of which bytes may be in the page cache alone. What a former process left may all be. */
+  private unsynced: Set<number> | "all";
+  /** Blocks that a failed sync has taken, and that were not written again since. */
+  private readonly lost = new Set<number>();
+  private lostTo: unknown;
+  private usedAt = 0;
   private syncing: Promise<void> | undefined;
   private retired = false;
   private closing: Promise<void> | undefined;
@@ -40,6 +46,8 @@ export class Transfer {
     isNew: boolean,
   ) {
     this.touched = isNew ? new BitSet(blocks.blockCount) : "all";
+    this.unsynced = isNew ? new Set() : "all";
+    if (isNew) this.noteUse();
   }
 
   /** Begins one. @throws ImageStoreError `disk-full` */
@@ -101,12 +109,24 @@ export class Transfer {
     return (await stat(this.files.journal).catch(() => undefined))?.mtimeMs ?? 0;
   }
 
+  /** Somebody goes on with it. */
+  noteUse(): void {
+    this.usedAt = Date.now();
+  }
+
+  /** Did nobody go on with it for so long? */
+  async isIdle(idleMs: number): Promise<boolean> {
+    const changedAt = await this.changedAt();
+    return changedAt > 0 && this.busy.size === 0 && Date.now() - Math.max(changedAt, this.usedAt) > idleMs;
+  }
+
   /**
    * Does something with it that {@link close} waits for.
    * @returns undefined when it is over
    */
   use<T>(work: () => Promise<T>): Promise<T> | undefined {
     if (this.isOver) return undefined;
+    this.noteUse();
     const running = work();
     this.busy.add(running);
     const done = () => this.busy.delete(running);
@@ -141,22 +161,32 @@ export class Transfer {
       if (this.blocks.leafOf(block)?.equals(leaf) === false) await this.forget([block]);
       const wasTouched = this.touched === "all" || this.touched.has(block);
       if (this.touched !== "all" && data.length > 0) this.touched.add(block);
+      this.lost.delete(block);
+      // Before it is written: a sync that fails meanwhile may have been that of its first bytes.
+      const { unsynced } = this;
+      const wasUnsynced = unsynced === "all" || unsynced.has(block);
+      if (unsynced !== "all") unsynced.add(block);
+      let isCached = false;
       let zerosFrom = 0;
       for (const [from, to] of data) {
-        if (wasTouched) await this.empty(block, zerosFrom, from);
-        await this.file.writePart(bytes, from, to, block * BLOCK_BYTES);
+        if (wasTouched && (await this.empty(block, zerosFrom, from))) isCached = true;
+        if (!(await this.file.writePart(bytes, from, to, block * BLOCK_BYTES))) isCached = true;
         this.unsyncedBytes += to - from;
         zerosFrom = to;
       }
-      if (wasTouched) await this.empty(block, zerosFrom, blockLengthOf(this.sizeBytes, block));
+      const end = blockLengthOf(this.sizeBytes, block);
+      if (wasTouched && (await this.empty(block, zerosFrom, end))) isCached = true;
+      if (!isCached && !wasUnsynced) unsynced.delete(block);
     });
     this.syncSome();
   }
 
-  /** Notes that blocks are in the file. */
+  /** Notes that blocks are in the file. @throws when a sync that failed meanwhile took some of them */
   async keep(records: readonly { readonly block: number; readonly leaf: Uint8Array }[]): Promise<void> {
-    await this.telling(() => this.journal.append(records));
-    for (const { block, leaf } of records) this.blocks.set(block, leaf, "verified");
+    const isThere = ({ block }: { readonly block: number }) => !this.lost.has(block);
+    await this.telling(() => this.journal.append(records.filter(isThere)));
+    for (const { block, leaf } of records.filter(isThere)) this.blocks.set(block, leaf, "verified");
+    if (!records.every(isThere)) throw writeFailed(this.files.partial, this.lostTo);
   }
 
   /** Notes that blocks are not in the file (any more). */
@@ -184,13 +214,10 @@ export class Transfer {
   /** Makes the file as long as the image, and waits until it is on the disk. @throws ImageStoreError `disk-full` */
   async seal(): Promise<void> {
     await this.syncing;
-    try {
+    await this.telling(async () => {
       await this.file.cached.truncate(this.sizeBytes);
-      await this.file.cached.sync();
-    } catch (error) {
-      this.blocks.doubtAll();
-      throw writeFailed(this.files.partial, error);
-    }
+      await this.sync(() => this.file.cached.sync());
+    });
   }
 
   /** Waits for what uses it. Idempotent. */
@@ -206,24 +233,49 @@ export class Transfer {
     await this.file.close();
   }
 
-  /** Makes a part of a block zero. */
-  private async empty(block: number, from: number, to: number): Promise<void> {
-    if (from >= to) return;
+  /** Makes a part of a block zero. @returns whether it had to be written */
+  private async empty(block: number, from: number, to: number): Promise<boolean> {
+    if (from >= to) return false;
     const before = Buffer.allocUnsafe(to - from);
     await this.read(before, block * BLOCK_BYTES + from);
-    if (isZeros(before)) return;
+    if (isZeros(before)) return false;
     await this.file.writeCached(ZERO_BLOCK, from, to, block * BLOCK_BYTES);
     this.unsyncedBytes += to - from;
+    return true;
   }
 
   private syncSome(): void {
     if (this.unsyncedBytes < SYNC_BYTES || this.syncing) return;
     this.unsyncedBytes = 0;
-    this.syncing = this.file.cached
-      .datasync()
-      // A disk says only once that it lost what it was given: from then on nothing written before is sure.
-      .catch(() => this.blocks.doubtAll())
+    this.syncing = this.sync(() => this.file.cached.datasync())
+      // What it took is to be sent again: whoever completes the image is told.
+      .catch(() => undefined)
       .finally(() => (this.syncing = undefined));
+  }
+
+  /**
+   * A disk says only once that it lost what it was given, and the page cache goes on to show it: blocks that went through the cache
+   * since the last good sync count as missing then. The others are looked at again.
+   */
+  private async sync(work: () => Promise<void>): Promise<void> {
+    const before = this.unsynced;
+    this.unsynced = new Set();
+    try {
+      await work();
+    } catch (error) {
+      const gone = before === "all" ? this.blocks.present() : [...before];
+      const records: JournalRecord[] = [];
+      for (const block of new Set([...gone, ...this.unsynced])) {
+        this.lost.add(block);
+        this.blocks.clear(block);
+        records.push({ block, leaf: undefined });
+      }
+      this.lostTo = error;
+      this.unsynced = new Set();
+      this.blocks.doubtAll();
+      await this.journal.append(records).catch(() => undefined);
+      throw error;
+    }
   }
 
   private async telling<T>(work: () => Promise<T>): Promise<T> {

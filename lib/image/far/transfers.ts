@@ -1,11 +1,11 @@
 import { readFile, rename, stat } from "node:fs/promises";
 import { hexOf } from "../digest";
 import { writeFailed } from "../errors";
-import { removeAll, type StoreFiles } from "./files";
+import { ifThere, removeAll, type StoreFiles } from "./files";
 import { Journal, type JournalRecord } from "./journal";
 import { Transfer } from "./transfer";
 
-/** What nobody went on with for so long is dropped when the store is opened. */
+/** What nobody went on with for so long is dropped. */
 const IDLE_MS = 7 * 24 * 60 * 60_000;
 
 /** The images that are arriving at a store. Callers see to it that one transfer is opened, bound or dropped by one at a time. */
@@ -30,7 +30,7 @@ export class Transfers {
   async restore(ids: readonly string[], now = Date.now()): Promise<void> {
     for (const id of ids) {
       const files = this.files.ofTransfer(id);
-      const found = await stat(files.journal).catch(() => undefined);
+      const found = await ifThere(stat(files.journal));
       const digest = await readFile(files.meta, "utf8")
         .then((text) => digestIn(JSON.parse(text)))
         .catch(() => undefined);
@@ -44,7 +44,10 @@ export class Transfers {
   /** The transfer with that id; a new one when there is none, or it was for an image of another size. @throws ImageStoreError `disk-full` */
   async open(id: string, sizeBytes: number): Promise<Transfer> {
     const present = this.byId.get(id);
-    if (present?.sizeBytes === sizeBytes) return present;
+    if (present?.sizeBytes === sizeBytes) {
+      present.noteUse();
+      return present;
+    }
     await this.drop(id);
     const transfer = await Transfer.create(id, sizeBytes, this.files.ofTransfer(id));
     this.byId.set(id, transfer);
@@ -66,6 +69,11 @@ export class Transfers {
     await this.files.writeWhole(meta, [Buffer.from(JSON.stringify({ digest }))]);
     bound.digest = digest;
     return bound;
+  }
+
+  /** Drops one that was left alone for long. */
+  async dropIfIdle(id: string): Promise<void> {
+    if (await this.byId.get(id)?.isIdle(IDLE_MS)) await this.drop(id);
   }
 
   /** Forgets a transfer and removes its files. Idempotent. */

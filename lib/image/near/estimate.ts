@@ -15,6 +15,8 @@ export interface EstimateOptions extends IndexOptions {
   readonly target: ImageTarget;
   /** As in {@link PushOptions}. @default "" */
   readonly targetName?: string;
+  /** Whether the site is to tell the same again, as a plan needs it. False: what it would take now. @default true */
+  readonly pin?: boolean;
 }
 
 /** What a transfer would take, and of what. */
@@ -23,12 +25,12 @@ export interface TransferPreview extends Pick<IndexedImage, "digest" | "sizeByte
 }
 
 /**
- * What bringing an image file to a site would take. Changes nothing there. The answer stays the same while nothing of this image
- * arrives there, for up to a day.
+ * What bringing an image file to a site would take. Changes nothing there. A pinned answer stays the same while nothing of this image
+ * arrives there, for up to a day, and for a while after the image is complete: a plan may be applied then.
  * @throws SpillwayError
  */
 export async function estimateTransfer(options: EstimateOptions): Promise<TransferPreview> {
-  const { target, targetName = "", context, exact = false } = options;
+  const { target, targetName = "", context, exact = false, pin = true } = options;
   const call = { signal: context?.signal };
   const indexed = await indexImage(options);
   const { digest, sizeBytes, inUseBytes, parts } = indexed;
@@ -46,20 +48,17 @@ export async function estimateTransfer(options: EstimateOptions): Promise<Transf
       sendBytes = await newBytes(indexed, known, arrivedPrefixes(state.arrived));
       await known.close();
     }
-    const estimate = await target.pinEstimate(
-      digest,
-      {
-        ...{
-          totalBytes: sizeBytes,
-          inUseBytes,
-          presentBytes: Math.max(0, inUseBytes - sendBytes),
-          sendBytes,
-        },
-        etaMs: Math.ceil((sendBytes * (state.packedShare ?? 1) * 8_000) / rateBps),
-        ...{ rateBps, rateIs: state.rateBps === undefined ? ("assumed" as const) : ("measured" as const) },
+    const now: TransferEstimate = {
+      ...{
+        totalBytes: sizeBytes,
+        inUseBytes,
+        presentBytes: Math.max(0, inUseBytes - sendBytes),
+        sendBytes,
       },
-      call,
-    );
+      etaMs: Math.ceil((sendBytes * (state.packedShare ?? 1) * 8_000) / rateBps),
+      ...{ rateBps, rateIs: state.rateBps === undefined ? ("assumed" as const) : ("measured" as const) },
+    };
+    const estimate = pin ? await target.pinEstimate(digest, now, call) : now;
     return { digest, sizeBytes, inUseBytes, parts, estimate };
   } finally {
     await image.close();

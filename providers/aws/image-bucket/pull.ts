@@ -132,6 +132,7 @@ function arrivedIn(arrived: string, leaves: Buffer): (entry: SegmentEntry) => bo
   return ({ firstBlock, blockCount }) => {
     for (let block = firstBlock; block < firstBlock + blockCount; block++) {
       const [at, leaf] = [block * PREFIX_BYTES, block * LEAF_BYTES];
+      if (at + PREFIX_BYTES > prefixes.length) return false;
       if (leaves.compare(prefixes, at, at + PREFIX_BYTES, leaf, leaf + PREFIX_BYTES) !== 0) return false;
     }
     return true;

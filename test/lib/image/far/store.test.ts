@@ -182,7 +182,7 @@ describe("the image store", () => {
     expect(presentBytes).toBe(2 * BLOCK_BYTES);
     const { arrived } = await store.openTransfer(id, { sizeBytes: bytes.length });
     const leaf = leavesOf(bytes)[1].subarray(0, 8);
-    const expected = [Buffer.alloc(8), leaf, LEAF_OF_ZEROS.subarray(0, 8), Buffer.alloc(24)];
+    const expected = [Buffer.alloc(8), leaf, LEAF_OF_ZEROS.subarray(0, 8)];
     expect(arrived).toBe(Buffer.concat(expected).toString("base64"));
   });
 
@@ -251,6 +251,30 @@ describe("the image store", () => {
     await storeIn(path);
     const left = readdirSync(path).map((name) => name.slice(0, 64));
     expect(new Set(left)).toEqual(new Set([transferId(2)]));
+  });
+
+  it("drops within an hour, while it is open, what nobody went on with for a week", async () => {
+    const path = newDirectory();
+    jest.useFakeTimers({
+      doNotFake: ["nextTick", "setImmediate", "setTimeout", "queueMicrotask", "performance"],
+    });
+    try {
+      const store = await storeIn(path);
+      const [left, used, begun] = [transferId(1), transferId(2), transferId(3)];
+      for (const id of [left, used]) await store.openTransfer(id, { sizeBytes: 5_000_000 });
+      const WEEK = 7 * 24 * 60 * 60_000;
+      jest.setSystemTime(Date.now() + WEEK + 60_000);
+      await store.openTransfer(used, { sizeBytes: 5_000_000 });
+      await store.openTransfer(begun, { sizeBytes: 5_000_000 });
+      expect(existsSync(join(path, `${left}.partial`))).toBe(true);
+      jest.advanceTimersByTime(60 * 60_000);
+      await store.close();
+      const names = readdirSync(path).map((name) => name.slice(0, 64));
+      expect(new Set(names)).toEqual(new Set([used, begun]));
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it("lets two transfers of one image run at once: who completes it first wins, and the other is told so", async () => {
@@ -327,6 +351,36 @@ describe("the image store", () => {
 });
 
 describe("an image that is held", () => {
+  it("is left as it is by who only looks, though its file was cut", async () => {
+    const path = newDirectory();
+    const store = await storeIn(path);
+    const bytes = image(99);
+    const digest = await bring(store, transferId(1), bytes);
+    await store.fetchIndex(digest);
+    chmodSync(store.path(digest), 0o600);
+    truncateSync(join(path, `${hex(digest)}.img`), BLOCK_BYTES);
+    const names = readdirSync(path);
+    const request = { sizeBytes: bytes.length, digest, peek: true };
+    expect(await store.openTransfer(transferId(2), request)).toMatchObject({ images: [], arrived: "" });
+    expect(readdirSync(path)).toEqual(names);
+  });
+
+  it("is offered to be copied from before older ones", async () => {
+    const path = newDirectory();
+    let store = await storeIn(path);
+    const digests: string[] = [];
+    for (const seed of [1, 2, 3, 4]) {
+      digests.push(await bring(store, transferId(seed), bytesOf(seed, 1_000)));
+      const at = new Date(Date.now() - 3_600_000 + seed * 60_000);
+      utimesSync(store.path(digests.at(-1)!), at, at);
+    }
+    const newestFirst = digests.reverse();
+    expect((await store.openTransfer(transferId(9), { sizeBytes: 5 })).images).toEqual(newestFirst);
+    await store.close();
+    store = await storeIn(path);
+    expect((await store.openTransfer(transferId(9), { sizeBytes: 5 })).images).toEqual(newestFirst);
+  });
+
   it("is not deleted while a pool uses it, and gone with all its files afterwards", async () => {
     const users: string[] = ["shop"];
     const path = newDirectory();
@@ -518,8 +572,35 @@ describe("what a plan is told", () => {
     expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 30 })).toMatchObject({ sendBytes: 30 });
     for (const one of segments) await store.putSegment(id, one.id, one.bytes);
     await store.completeTransfer(id, digest);
+  });
+
+  it("is told again once the image is complete: the plan may be applied then", async () => {
+    const path = newDirectory();
+    const store = await storeIn(path);
+    const bytes = image(171);
+    const digest = digestOfImage(bytes);
+    await store.pinEstimate(digest, estimate);
+    await bring(store, transferId(1), bytes);
+    expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 0 })).toEqual(estimate);
+    expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 0 })).toEqual(estimate);
+    rmSync(join(path, `${hex(digest)}.estimate`));
     const nothing = { totalBytes: bytes.length, presentBytes: 90, sendBytes: 0, etaMs: 0 };
     expect(await store.pinEstimate(digest, estimate)).toMatchObject(nothing);
+  });
+
+  it("is the same of a complete image though the link was measured anew", async () => {
+    const store = await storeIn();
+    const digest = await bring(store, transferId(1), image(172));
+    const told = await store.pinEstimate(digest, estimate);
+    expect(told).toMatchObject({ sendBytes: 0, rateIs: "assumed" });
+    const bytes = bytesOf(173, 4 * BLOCK_BYTES);
+    await store.openTransfer(transferId(2), { sizeBytes: bytes.length });
+    for (const one of await segmentsOf(bytes, 1)) {
+      await store.putSegment(transferId(2), one.id, one.bytes);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    expect(store.linkRate()).toMatchObject({ rateIs: "measured" });
+    expect(await store.pinEstimate(digest, estimate)).toEqual(told);
   });
 
   it("is refused when it is no estimate", async () => {

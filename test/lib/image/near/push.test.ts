@@ -237,7 +237,9 @@ describe("pushing an image into a store", () => {
     expect(cold.estimate).toMatchObject({ totalBytes: 4 * MB, inUseBytes: 4 * MB, sendBytes: 4 * MB });
     expect(await store.list()).toEqual([]);
     await push(source);
-    expect((await estimateTransfer({ ...options, source })).estimate).toMatchObject({ sendBytes: 0 });
+    expect((await estimateTransfer({ ...options, source })).estimate).toEqual(cold.estimate);
+    const now = await estimateTransfer({ ...options, source, pin: false });
+    expect(now.estimate).toMatchObject({ presentBytes: 4 * MB, sendBytes: 0, etaMs: 0 });
     const changed = await file(
       "new.img",
       Buffer.concat([old.subarray(0, MB), bytesOf(17, 100_000), old.subarray(MB)]),

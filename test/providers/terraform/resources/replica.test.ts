@@ -109,6 +109,19 @@ test("a saved plan is applied as it was shown, though the site has learned of ot
   expect(await isThere(image.digest)).toBe(true);
 }, 60_000);
 
+test("a saved plan is applied as it was shown, though the image was brought there another way since", async () => {
+  const work = await Workspace.of(lab, "saved-before");
+  const image = await makeImage({ dir: join(work.folder, "images"), seed: 19, bytes: 400_000 });
+  work.write("main.tf.json", replica(image.path));
+  await work.must("plan", "-no-color", "-out=saved");
+  const other = await Workspace.of(lab, "saved-meanwhile");
+  other.write("main.tf.json", replica(image.path));
+  await other.apply();
+  expect(await isThere(image.digest)).toBe(true);
+  await work.must("apply", "-no-color", "saved");
+  expect((await work.planCode()).text).toContain("No changes");
+}, 60_000);
+
 test("an image that was changed after the plan is refused by the apply", async () => {
   const work = await Workspace.of(lab, "changed");
   const image = await makeImage({ dir: join(work.folder, "images"), seed: 16 });
