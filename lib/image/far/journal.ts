@@ -72,24 +72,8 @@ export class Journal {
       throw error;
     }
     try {
-<<<<<<< HEAD
       const read = await readAll(handle, id, begin);
       if (!read) {
-=======
-      const head = Buffer.alloc(HEADER_BYTES);
-      const bytesRead = await readFully(handle, head, 0);
-      const seal = sealOf(head);
-      const sizeBytes = Number(head.readBigUInt64LE(8));
-      const isSound =
-        bytesRead === HEADER_BYTES &&
-        head.toString("latin1", 0, 4) === MAGIC &&
-        head[4] === VERSION &&
-        seal.equals(head.subarray(HEADER_BYTES - CHECK_BYTES)) &&
-        head.toString("hex", 16, 48) === id &&
-        sizeBytes >= 1 &&
-        sizeBytes <= MAX_IMAGE_BYTES;
-      if (!isSound) {
->>>>>>> mend-far
         await handle.close();
         return undefined;
       }
@@ -153,7 +137,7 @@ export class Journal {
 /** Undefined when it is none of this transfer, or of no possible image. */
 async function readAll(handle: FileHandle, id: string, begin: Begin) {
   const head = Buffer.alloc(HEADER_BYTES);
-  const { bytesRead } = await handle.read(head, 0, HEADER_BYTES, 0);
+  const bytesRead = await readFully(handle, head, 0);
   const seal = sealOf(head);
   const sizeBytes = Number(head.readBigUInt64LE(8));
   const isSound =
