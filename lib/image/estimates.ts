@@ -5,7 +5,7 @@ import type { TransferEstimate } from "../site/api";
 const PIN_MS = 24 * 60 * 60_000;
 /** A sender that was cut off lets go of the link within so long: what arrives until then is still the old transfer's. */
 const HOLD_MS = 15_000;
-/** A plan that was overtaken by such late arrivals, or by the image being complete, may be applied so long after it; then the next plan tells anew. */
+/** A plan that was overtaken by such late arrivals may be applied so long after it was made; then the next plan tells anew. */
 const OVERTAKEN_MS = 10 * 60_000;
 
 interface Pin {
@@ -22,8 +22,8 @@ interface Pin {
  * come in. The pin is on disk, since the agent may be started again in between.
  *
  * A plan that was made before the image was complete may be applied afterwards: another way brought it there meanwhile. Which plan asks
- * cannot be told. A pin that was asked for once by then belongs to a plan that is still to be applied, and stays for its day; of one
- * that was asked for again the apply has been, most likely, so it stays for ten minutes.
+ * cannot be told. A pin that was asked for once by then belongs to a plan that is still to be applied, and stays for its day; one that
+ * was asked for again has served its apply, most likely the one that completed the image, and the next plan tells anew.
  */
 export class EstimatePins {
   constructor(
@@ -51,8 +51,8 @@ export class EstimatePins {
     const pin = await this.read(digest);
     if (!pin) return undefined;
     const isApplied = pin.isRepeated === true && pin.madeAt < completedAt;
-    const ageMs = now - (isApplied ? Math.max(pin.askedAt, completedAt) : pin.askedAt);
-    if (now < pin.askedAt || ageMs >= (isApplied ? OVERTAKEN_MS : PIN_MS)) return undefined;
+    const ageMs = now - pin.askedAt;
+    if (isApplied || ageMs < 0 || ageMs >= PIN_MS) return undefined;
     await this.write(digest, { ...pin, askedAt: now });
     return pin.estimate;
   }
