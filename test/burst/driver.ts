@@ -97,7 +97,7 @@ export interface BurstPhase {
 }
 
 export const PHASES = {
-  transfer: { name: "transfer", out: true, begun: ({ message }) => /^sent /.test(message) },
+  transfer: { name: "transfer", out: true, begun: ({ message }) => / are there: sent /.test(message) },
   launch: { name: "launch", out: true, begun: ({ step }) => step === "launch" },
   admit: { name: "admit", out: true, begun: ({ step }) => step === "admit" },
   shift: {

@@ -11,7 +11,11 @@ const PHASES: readonly {
   readonly apply: "out" | "home";
   readonly begun: (said: readonly Progress[]) => boolean;
 }[] = [
-  { name: "transfer", apply: "out", begun: (said) => said.some(({ message }) => /^sent /.test(message)) },
+  {
+    name: "transfer",
+    apply: "out",
+    begun: (said) => said.some(({ message }) => / are there: sent /.test(message)),
+  },
   { name: "launch", apply: "out", begun: (said) => said.some(({ step }) => step === "launch") },
   { name: "admit", apply: "out", begun: (said) => said.some(({ step }) => step === "admit") },
   { name: "shift", apply: "out", begun: (said) => said.some(({ step }) => step === "direct") },
