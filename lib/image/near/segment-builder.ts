@@ -37,10 +37,6 @@ export class SegmentBuilder {
     this.space = pool.take(literalBytes + BLOCK_BYTES);
   }
 
-  get nextBlock(): number {
-    return this.firstBlock + this.leaves.length;
-  }
-
   /** Is it time to close it? */
   get isFull(): boolean {
     return this.filled >= this.literalBytes || this.leaves.length >= MAX_BLOCKS || this.ops.length >= MAX_OPS;
