@@ -239,7 +239,8 @@ test("a site that refuses is told of once, however often it is tried", async () 
 test("it begins when its window opens and is stopped when that closes, by the clock of its zone", async () => {
   let ahead = Date.parse("2026-11-23T20:59:50Z") - Date.now();
   const clock = { now: () => Date.now() + ahead, sleep };
-  const { world, events } = start({ windows: ["22:00-06:00 4Mbit"], timeZone: "Europe/Berlin" }, { clock });
+  become(large);
+  const { world, events } = start({ windows: ["22:00-06:00 16Mbit"], timeZone: "Europe/Berlin" }, { clock });
   world.observe = () => Promise.resolve(world.observation(clock.now()));
   const { prePosition } = await statusUntil(({ prePosition: seen }) => seen?.nextAt !== undefined);
   expect(prePosition).toMatchObject({
@@ -249,7 +250,7 @@ test("it begins when its window opens and is stopped when that closes, by the cl
   expect(events.of("pre-positioning")).toEqual([]);
   ahead += 10_000;
   const begun = await events.until(({ kind }) => kind === "pre-positioning");
-  expect(begun).toMatchObject({ capBps: 4_000_000 });
+  expect(begun).toMatchObject({ capBps: 16_000_000 });
   await statusUntil(({ prePosition: seen }) => (seen?.running?.fraction ?? 0) > 0);
   ahead += 8 * 3_600_000;
   expect(await events.until(({ kind }) => kind === "pre-position-stopped")).toMatchObject({
