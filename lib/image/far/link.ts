@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
-import type { LinkRate } from "../contract";
-import { LinkMeter, type LinkMeasurement } from "../link-meter";
+import type { LinkRate } from "./contract";
+import { LinkMeter, type LinkMeasurement } from "./link-meter";
 
 const ASSUMED_RATE_BPS = 100_000_000;
 

@@ -2,7 +2,7 @@ import { formatBytes } from "../../duration";
 import type { ProblemReport } from "../../errors";
 import type { TransferEstimate } from "../../site/api";
 import { hexOf } from "../digest";
-import type { ImageStoreOptions } from "../contract";
+import type { ImageStoreOptions } from "./contract";
 import { ImageStoreError } from "../errors";
 import { MAX_IMAGE_BYTES } from "../limits";
 

@@ -1,5 +1,5 @@
 import { chmod, stat } from "node:fs/promises";
-import { BitSet } from "../bitset";
+import { BitSet } from "./bit-set";
 import { isMissingFile, writeFailed } from "../errors";
 import { BLOCK_BYTES, blockLengthOf, isZeros, leafOf, ZERO_BLOCK } from "../wire/digest";
 import { DirectFile } from "./direct-file";

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile, readdir } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { hexOf } from "../digest";
-import { defaultCacheDirectory, identityText, type FileIdentity } from "../index-cache";
+import { identityText, type FileIdentity } from "../source/identity";
 import { IndexReader } from "../wire/index-reader";
 
 /**
@@ -177,4 +177,9 @@ async function readJson<T>(path: string): Promise<T | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** `$XDG_CACHE_HOME/spillway`, or `~/.cache/spillway`. */
+function defaultCacheDirectory(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "spillway");
 }

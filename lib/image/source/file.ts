@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { open, realpath, type FileHandle } from "node:fs/promises";
 import { formatBytes } from "../../duration";
 import { SpillwayError, messageOf } from "../../errors";
-import { identityOf, sameFile, type FileIdentity } from "../index-cache";
+import { identityOf, sameFile, type FileIdentity } from "./identity";
 import { MAX_IMAGE_BYTES } from "../limits";
 import { BlockDevice, sizeByReading } from "./device";
 

@@ -1,5 +1,5 @@
 import type { Extents } from "../extents/extents";
-import type { FileIdentity } from "../index-cache";
+import type { FileIdentity } from "./identity";
 
 /** How an image file holds its disk: byte for byte, or as a qcow2 container. */
 export type ImageFormat = "raw" | "qcow2";

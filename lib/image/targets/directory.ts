@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { ImageStatus } from "../../site/api";
 import type { ImageStore } from "../far";
 import { openImageStore } from "../far";
-import type { TargetCallOptions } from "../target";
+import type { TargetCallOptions } from "../wire/target";
 import { TargetError } from "./errors";
 import { StoreLock } from "./store-lock";
 import type { ServedStore } from "./stdio/serve-directory";

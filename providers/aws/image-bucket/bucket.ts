@@ -9,7 +9,7 @@ import {
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
 import { SpillwayError } from "../../../lib/errors";
-import type { TargetCallOptions } from "../../../lib/image/target";
+import type { TargetCallOptions } from "../../../lib/image/wire/target";
 import { bucketError, isNoSuchKey, isNotImplemented, isThereAlready } from "./errors";
 
 export interface BucketAddress {

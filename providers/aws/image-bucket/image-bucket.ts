@@ -4,10 +4,14 @@ import { SpillwayError, messageOf } from "../../../lib/errors";
 import { hexOf } from "../../../lib/image/digest";
 import { FormatError } from "../../../lib/image/errors";
 import { TargetError, type TargetErrorCode } from "../../../lib/image/targets/errors";
-import type { TargetCallOptions } from "../../../lib/image/target";
+import type {
+  ImageTarget,
+  TargetCallOptions,
+  TransferRequest,
+  TransferState,
+} from "../../../lib/image/wire/target";
 import { BLOCK_BYTES } from "../../../lib/image/wire/digest";
 import { decodeSegment, type SegmentHead } from "../../../lib/image/wire/segment";
-import type { ImageTarget, TransferRequest, TransferState } from "../../../lib/image/wire/target";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../../lib/site/api";
 import type { Bucket } from "./bucket";
 import { inParallel } from "./in-parallel";

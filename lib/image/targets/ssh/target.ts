@@ -1,7 +1,6 @@
 import { AbortedError } from "../../../errors";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../../site/api";
-import type { TargetCallOptions } from "../../target";
-import type { TransferRequest, TransferState } from "../../wire/target";
+import type { TargetCallOptions, TransferRequest, TransferState } from "../../wire/target";
 import { TargetError } from "../errors";
 import { Line } from "../stdio/line";
 import type { Request, VerifiableTarget } from "../stdio/protocol";

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { AbortedError } from "../../../errors";
-import type { TargetCallOptions } from "../../target";
+import type { TargetCallOptions } from "../../wire/target";
 
 /*
  * What goes through a pair of pipes: "SPL1", bytes of the head (4, little-endian), bytes of the body (4), the head as JSON, the body.

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { AbortedError, messageOf } from "../../../errors";
 import { sleep } from "../../../wait";
-import type { TargetCallOptions } from "../../target";
+import type { TargetCallOptions } from "../../wire/target";
 import { TargetError } from "../errors";
 import { NotAFrame, readFrames, writeFrame, type Frame } from "./frames";
 import { ANSWER_LIMITS, PROTOCOL, SILENCE_MS, type Answer, type Hello, type Request } from "./protocol";

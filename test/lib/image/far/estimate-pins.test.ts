@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { EstimatePins } from "../../../lib/image/estimates";
-import { scratch } from "./support/images";
+import { EstimatePins } from "../../../../lib/image/far/estimate-pins";
+import { scratch } from "../support/images";
 
 const directory = scratch();
 afterAll(directory.remove);

@@ -1,5 +1,5 @@
 import { rename, rm, writeFile, readFile } from "node:fs/promises";
-import type { TransferEstimate } from "../site/api";
+import type { TransferEstimate } from "../../site/api";
 
 /** A plan that was saved may be applied so long after it was made. */
 const PIN_MS = 24 * 60 * 60_000;

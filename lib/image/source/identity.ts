@@ -1,6 +1,4 @@
 import type { BigIntStats } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 
 /** By which a file is known to be the same as before: a change of its bytes changes one of them. */
 export interface FileIdentity {
@@ -25,9 +23,4 @@ export function sameFile(one: FileIdentity, other: FileIdentity): boolean {
 export function identityText(identity: FileIdentity): string {
   const { path, size, inode, device, mtimeNs, ctimeNs } = identity;
   return [path, size, inode, device, mtimeNs, ctimeNs].join("\n");
-}
-
-/** `$XDG_CACHE_HOME/spillway`, or `~/.cache/spillway`. */
-export function defaultCacheDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "spillway");
 }

@@ -1,4 +1,4 @@
-import { LinkMeter } from "../../../lib/image/link-meter";
+import { LinkMeter } from "../../../../lib/image/far/link-meter";
 
 describe("the measured link", () => {
   it("is what arrived in the time it took, whatever the order of streams", () => {

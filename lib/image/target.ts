@@ -1,1 +1,0 @@
-export type { TargetCallOptions } from "./wire/target";
