@@ -40,7 +40,7 @@ export class BlockPlanner {
       for (const piece of pieces) this.emit(piece, undefined, to);
       return;
     }
-    await this.known.lookUpTo(block.offset);
+    await this.known.lookUpTo(block.reached);
     const bytes = await block.bytes();
     const matches = await this.matches(bytes, pieces, fresh);
     let next = 0;

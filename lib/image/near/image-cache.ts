@@ -29,15 +29,20 @@ export interface KnownFile {
   readonly format: "raw" | "qcow2";
 }
 
+/** A file that held an image when it was read last. */
+export interface KeptFile extends KnownFile {
+  /** {@link nameOf} its reading then. */
+  readonly reading: string;
+}
+
 /** An image whose index is kept. */
 export interface FoundImage {
   readonly digest: string;
   readonly indexPath: string;
 }
 
-interface FileRecord extends KnownFile {
+interface FileRecord extends KeptFile {
   readonly digest: string;
-  readonly reading: string;
 }
 
 /**
@@ -71,7 +76,7 @@ export class ImageCache {
   }
 
   /** A file that held this image when it was read last, as far as is known; whether it still does is for the caller to find out. */
-  async fileOf(digest: string): Promise<(KnownFile & { readonly reading: string }) | undefined> {
+  async fileOf(digest: string): Promise<KeptFile | undefined> {
     return readJson<FileRecord>(this.file("images", hexOf(digest) ?? ""));
   }
 

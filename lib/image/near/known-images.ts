@@ -2,12 +2,13 @@ import { rm, writeFile } from "node:fs/promises";
 import { KeyTable } from "../chunking";
 import { DeltaIndex, PageCache, type DeltaBase } from "../delta";
 import { FormatError } from "../errors";
-import { BLOCK_BYTES } from "../wire/digest";
+import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
 import { IndexReader } from "../wire/index-reader";
 import type { ImageTarget } from "../wire/target";
-import { CanonicalImage } from "./canonical-image";
-import { nameOf, type ImageCache } from "./image-cache";
-import { UsedPages } from "./used-pages";
+import { BaseFile } from "./base-file";
+import type { CanonicalImage } from "./canonical-image";
+import type { ImageCache } from "./image-cache";
+import { NewlyUsed } from "./newly-used";
 
 /** The number of the image that is being sent. */
 export const SELF = 255;
@@ -19,22 +20,15 @@ const MAX_CHUNKS = 12 * 1024 * 1024;
 const DELTA_BYTES = 64 * 1024 * 1024;
 const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
 
-interface OpenedBase {
-  readonly number: number;
-  readonly image: CanonicalImage;
-  /** What of it is copied as it is. */
-  readonly used: UsedPages;
-  /** Blocks that were looked at. */
-  looked: number;
-}
-
 /** What the far side holds, as far as the near side knows: every chunk of every image, and the bytes of those whose file is here. */
 export class KnownImages {
   private readonly usable: boolean[];
-  private readonly space = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  private readonly opened: OpenedBase[] = [];
+  private readonly opened: BaseFile[] = [];
+  /** Compared with the image that is the most useful. */
+  private newlyUsed: NewlyUsed | undefined;
 
   private constructor(
+    private readonly image: CanonicalImage,
     private readonly digests: readonly string[],
     readonly table: KeyTable,
     readonly delta: DeltaIndex,
@@ -68,10 +62,11 @@ export class KnownImages {
     }
     const table = new KeyTable(MAX_CHUNKS);
     const known = new KnownImages(
+      image,
       digests,
       table,
       new DeltaIndex({ memoryBytes: DELTA_BYTES }),
-      new Map([[SELF, { number: SELF, sizeBytes: image.sizeBytes, read: readerOf(image) }]]),
+      new Map([[SELF, { number: SELF, sizeBytes: image.sizeBytes, read: image.readAll }]]),
       new PageCache({ memoryBytes: PAGE_CACHE_BYTES }),
     );
     for (const [number, index] of indexes.entries()) await known.addChunks(number, index);
@@ -93,6 +88,11 @@ export class KnownImages {
     return this.usable[number];
   }
 
+  /** Without having been read: is something new to be expected of this block? */
+  isLikelyNew(block: number): boolean {
+    return this.newlyUsed?.has(block) ?? false;
+  }
+
   /** The far side has lost others: from now on they are not referred to. */
   dropAllBut(held: ReadonlySet<string>): void {
     for (const [number, digest] of this.digests.entries()) {
@@ -104,33 +104,30 @@ export class KnownImages {
 
   /** These bytes of a held image are copied as they are: nothing else will have come of them. */
   noteUsed(number: number, offset: number, length: number): void {
-    this.opened.find((base) => base.number === number)?.used.add(offset, length);
+    this.opened.find((base) => base.number === number)?.noteUsed(offset, length);
   }
 
-  /**
-   * Looks at the bytes of what the far side holds, before `offset` and as far as they were not found unchanged, so that what is new can
-   * be told as what has become of them.
-   */
+  /** Looks at some more of the bytes of what the far side holds, so that what is new can be told as what has become of them. */
   async lookUpTo(offset: number): Promise<void> {
-    for (const base of this.opened) {
-      const end = Math.min(base.image.blockCount, Math.floor(offset / BLOCK_BYTES));
-      for (; base.looked < end; base.looked++) await this.addBytes(base, base.looked);
-    }
+    for (const base of this.opened) await base.lookUpTo(offset, this.delta);
   }
 
   async close(): Promise<void> {
-    for (const { image } of this.opened) await image.close();
+    for (const base of this.opened) await base.close();
   }
 
   /** An index that turns out to be broken was right as far as it went: each of its records is verified. */
   private async addChunks(number: number, path: string): Promise<void> {
     const index = await IndexReader.open(path);
+    const newly = number === 0 ? new NewlyUsed(this.image) : undefined;
+    newly?.endAt(blockCountOf(index.sizeBytes));
     try {
       for await (const found of index.blocks()) {
         const { block, count, ends, keys } = found;
+        if (found.isZeros) newly?.addZeros(block, 0, BLOCK_BYTES);
         for (let i = 0, from = 0; i < count; from = ends[i++]) {
-          if (found.isHole(i)) continue;
-          this.table.add(keys[i * 2], keys[i * 2 + 1], number, block * BLOCK_BYTES + from);
+          if (found.isHole(i)) newly?.addZeros(block, from, ends[i]);
+          else this.table.add(keys[i * 2], keys[i * 2 + 1], number, block * BLOCK_BYTES + from);
         }
       }
     } catch (error) {
@@ -138,6 +135,7 @@ export class KnownImages {
     } finally {
       await index.close();
     }
+    if (newly) this.newlyUsed = newly;
   }
 
   /** Opens the file that this image was read from, if it is still that. */
@@ -148,21 +146,11 @@ export class KnownImages {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const file = await cache.fileOf(digest);
-    if (!file) return;
-    const base = await CanonicalImage.open({ ...file, source: file.path }, signal).catch(() => undefined);
+    const base = file && (await BaseFile.open(number, file, this.image, signal));
     if (!base) return;
-    if (nameOf({ identity: base.source.identity, exact: file.exact }) !== file.reading) return base.close();
-    this.opened.push({ number, image: base, used: new UsedPages(base.sizeBytes), looked: 0 });
-    this.bases.set(number, { number, sizeBytes: base.sizeBytes, read: readerOf(base) });
-  }
-
-  /** What cannot be read is not looked at: more is sent then. */
-  private async addBytes({ number, image, used }: OpenedBase, block: number): Promise<void> {
-    const offset = block * BLOCK_BYTES;
-    const bytes = this.space.subarray(0, image.lengthOf(block));
-    const ranges = used.gaps(offset, bytes.length);
-    if (ranges.length === 0 || !(await image.read(bytes, offset).catch(() => false))) return;
-    for (const [from, to] of ranges) this.delta.add(number, offset + from, bytes.subarray(from, to));
+    this.opened.push(base);
+    this.bases.set(number, base.delta);
+    if (number === 0) this.newlyUsed = await NewlyUsed.since(base.image, this.image, signal);
   }
 }
 
@@ -190,11 +178,4 @@ async function indexOf(
   }
   await rm(draft, { force: true }).catch(() => undefined);
   return undefined;
-}
-
-/** Bytes of the image at any place, zeros included. */
-function readerOf(image: CanonicalImage): DeltaBase["read"] {
-  return async (into, offset) => {
-    if (!(await image.read(into, offset))) into.fill(0);
-  };
 }
