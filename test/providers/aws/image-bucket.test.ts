@@ -16,6 +16,7 @@ import { estimateTransfer, indexImage, pushImage, type PushOptions } from "../..
 import { openImageDirectory } from "../../../lib/image/targets";
 import { inParallel } from "../../../providers/aws/image-bucket/in-parallel";
 import { Bucket, ImageBucket, parseBucketAddress, pullImage } from "../../../providers/aws/image-bucket";
+import { fetchedIndex } from "../../lib/image/support/fetched-index";
 import { bytesOf, listening, mixedImage, writeOld } from "../../lib/image/support/images";
 import { describeWithMoto, SECRET, startMoto, type Moto } from "./support/moto";
 
@@ -224,7 +225,7 @@ describeWithMoto("images in a bucket", () => {
     await expect(bucket.openTransfer(id, { sizeBytes: 6_000_000 })).rejects.toMatchObject({
       code: "invalid",
     });
-    expect(await bucket.fetchIndex(digest)).toBeUndefined();
+    expect(await fetchedIndex(bucket, digest)).toBeUndefined();
     await expect(bucket.requireManifest(digest)).rejects.toMatchObject({ code: "image-missing" });
   });
 

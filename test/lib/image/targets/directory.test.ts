@@ -17,6 +17,7 @@ import {
   openImageDirectory,
   verifyImageFile,
 } from "../../../../lib/image/targets";
+import { fetchedIndex } from "../support/fetched-index";
 import { listening, mixedImage, scratch, writeOld } from "../support/images";
 
 const home = scratch();
@@ -108,7 +109,7 @@ describe("a directory of images", () => {
     const glance = glanceAtDirectory(directory);
     const opened = await glance.openTransfer("ab".repeat(32), { sizeBytes, digest, peek: true });
     expect(opened).toMatchObject({ complete: { digest, sizeBytes }, images: [digest], arrived: "" });
-    expect(await glance.fetchIndex(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+    expect(await fetchedIndex(glance, `sha256:${"0".repeat(64)}`)).toBeUndefined();
     await expect(glance.completeTransfer("ab".repeat(32), digest)).rejects.toMatchObject({ code: "invalid" });
     expect(state()).toEqual(before);
   });

@@ -36,7 +36,7 @@ describe("a line to a far side", () => {
     const { carrier, back } = pipes();
     await writeFrame(back, { ...HELLO, protocol: 99 });
     await expect(Line.open(carrier, 1_000)).rejects.toThrow(
-      /version 1\.2\.3, which speaks protocol 99 and not 1/,
+      /version 1\.2\.3, which speaks protocol 99 and not 2/,
     );
   });
 

@@ -9,6 +9,7 @@ import { SiteClient, type TransportOptions } from "../../../../lib/site/client";
 import { exchange, type ExchangeOptions } from "../../../../lib/site/client/exchange";
 import { findQueue, type SendQueue, SendQueues } from "../../../../lib/site/client/send-queue";
 import { sleep } from "../../../../lib/wait";
+import { fetchedIndex } from "../../image/support/fetched-index";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "spillway-exchange-"));
 const tokenFile = path.join(folder, "token");
@@ -227,9 +228,9 @@ test("an index comes as bytes, whole or not at all, and is undefined where there
   });
   const target = client(port);
   const digest = `sha256:${"b".repeat(64)}`;
-  await expect(target.fetchIndex(digest)).rejects.toMatchObject({ code: "unreachable" });
-  expect(Buffer.from((await target.fetchIndex(digest)) ?? []).equals(index)).toBe(true);
-  expect(await target.fetchIndex(digest)).toBeUndefined();
+  await expect(fetchedIndex(target, digest)).rejects.toMatchObject({ code: "unreachable" });
+  expect((await fetchedIndex(target, digest))?.equals(index)).toBe(true);
+  expect(await fetchedIndex(target, digest)).toBeUndefined();
 });
 
 test("a refusal that asks for no copies says so", async () => {
