@@ -47,6 +47,7 @@ export class HeldIndexes {
   private readonly temporary: string[] = [];
   private workers: Promise<unknown> = Promise.resolve();
   private asked = 0;
+  private isLate = false;
   private answered = 0;
   private onLate: ((index: HeldIndex) => Promise<void>) | undefined;
 
@@ -73,7 +74,7 @@ export class HeldIndexes {
     return this.options.images.flatMap((digest) => this.found.get(digest) ?? []);
   }
 
-  /** Has those that come later put to use: they go on being fetched until {@link close}. */
+  /** Has those that come later put to use. What was begun goes on until {@link close}; the others are asked for the next time. */
   whenLate(use: (index: HeldIndex) => Promise<void>): void {
     this.onLate = use;
   }
@@ -104,6 +105,7 @@ export class HeldIndexes {
       await Promise.race([this.workers, wait]);
     } finally {
       clearInterval(saying);
+      this.isLate = true;
       over.abort();
     }
     if (signal?.aborted) throw new AbortedError("stopped while asking what the far side holds");
@@ -111,7 +113,7 @@ export class HeldIndexes {
 
   private async work(): Promise<void> {
     for (;;) {
-      const digest = this.missing.shift();
+      const digest = this.isLate ? undefined : this.missing.shift();
       if (digest === undefined || this.signal.aborted) return;
       const index = await this.fetch(digest).catch(() => undefined);
       this.answered++;

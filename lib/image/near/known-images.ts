@@ -76,7 +76,7 @@ export class KnownImages {
   /** @throws AbortedError */
   static async load(options: LoadOptions): Promise<KnownImages> {
     const { image, cache, target, targetName = "", signal, withBytes, waitMs = WAIT_MS, tell } = options;
-    const images = options.images.slice(0, MAX_IMAGES);
+    const images = [...new Set(options.images)].slice(0, MAX_IMAGES);
     const indexes = await HeldIndexes.open({
       ...{ images, cache, target, targetName, signal, waitMs, tell },
     });

@@ -99,25 +99,30 @@ describe("what the far side holds, where it has to be asked", () => {
   });
 
   it("holds nobody up for longer than was said, and counts from when it comes", async () => {
-    const made = await indexesOf([21, 22]);
-    const [quick, slow] = [...made.keys()];
+    const made = await indexesOf([21, 22, 23, 24, 25, 26]);
+    const [quick, slow, ...others] = [...made.keys()];
+    const asked = new Set<string>();
     let goOn = () => {};
     const turn = new Promise<void>((resolve) => (goOn = resolve));
     const target = targetOf(async (digest, take) => {
-      if (digest === slow) await turn;
+      asked.add(digest);
+      if (digest !== quick) await turn;
       await take(made.get(digest)!.index);
       return true;
     });
     const started = Date.now();
-    const known = await load({ images: [slow, quick], target, waitMs: 300 });
+    const known = await load({ images: [slow, quick, slow, ...others], target, waitMs: 300 });
     expect(Date.now() - started).toBeLessThan(1_500);
     expect(isKnown(known, made.get(quick)!.image)).toBe(true);
     expect(isKnown(known, made.get(slow)!.image)).toBe(false);
     goOn();
     for (let i = 0; i < 100 && !isKnown(known, made.get(slow)!.image); i++) await sleep(20);
     expect(isKnown(known, made.get(slow)!.image)).toBe(true);
-    expect(known.isUsable(1)).toBe(true);
-    expect(known.digestOf(1)).toBe(slow);
+    const numbered = [0, 1, 2, 3, 4, 5].map((i) => known.digestOf(i));
+    expect(numbered[0]).toBe(quick);
+    expect(known.isUsable(numbered.indexOf(slow))).toBe(true);
+    // Nothing more was begun after that: it is asked for the next time.
+    expect(asked.size).toBe(5);
     expect(await cache.toldIndex(slow, "cloud")).toBeDefined();
   });
 
