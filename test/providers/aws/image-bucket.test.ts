@@ -407,6 +407,29 @@ describe("what a bucket's service says", () => {
     bucket.close();
   });
 
+  it("is given up in the middle of an object that does not go on", async () => {
+    server = createServer((_, response) => {
+      response.writeHead(200, { "content-length": 1_000_000 });
+      response.write(Buffer.alloc(1_000));
+    });
+    await new Promise<void>((listening_) => server?.listen(0, "127.0.0.1", listening_));
+    const { port } = server.address() as AddressInfo;
+    const credentials = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: SECRET };
+    const options = { endpointUrl: `http://127.0.0.1:${port}`, client: { credentials, maxAttempts: 1 } };
+    const bucket = new ImageBucket(new Bucket(parseBucketAddress("s3://some-bucket/p"), options));
+    const stop = new AbortController();
+    let taken = 0;
+    const take = async ({ length }: Uint8Array) => {
+      taken += length;
+      setTimeout(() => stop.abort(), 100);
+    };
+    const fetching = bucket.fetchIndex(`sha256:${"0".repeat(64)}`, take, { signal: stop.signal });
+    await expect(fetching).rejects.toBeInstanceOf(AbortedError);
+    expect(taken).toBe(1_000);
+    bucket.close();
+    server.closeAllConnections();
+  });
+
   it.each(["s3:/bucket", "s3://", "https://bucket/x", "s3://bucket/x?y"])(
     "%s is no address of a bucket",
     (text) => {
