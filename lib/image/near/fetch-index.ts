@@ -1,4 +1,5 @@
 import { open, rm } from "node:fs/promises";
+import { setImmediate } from "node:timers/promises";
 import { AbortedError } from "../../errors";
 import { MAX_IMAGE_BYTES } from "../limits";
 import { broken, decodeHeader, HEADER_BYTES, maxIndexBytes } from "../wire/index-format";
@@ -7,6 +8,9 @@ import type { ImageTarget } from "../wire/target";
 
 /** The largest index that is taken: of some hundred gigabytes in use. More chunks than that are not remembered anyway. */
 const LARGEST_BYTES = 2 ** 30;
+
+/** Others have their turn after so many blocks: an image may be on its way meanwhile. */
+const BLOCKS_AT_ONCE = 16;
 
 /**
  * Fetches the index of an image that a target holds into a file. Takes no more memory than a piece, and no more room on the disk than
@@ -75,7 +79,11 @@ async function requireIndexOf(digest: string, path: string, signal: AbortSignal)
   const index = await IndexReader.open(path);
   try {
     if (index.digest !== digest) throw broken(`it is that of ${index.digest}`);
-    for await (const { block } of index.blocks()) if (block % 64 === 0) requireGoing(signal);
+    for await (const { block } of index.blocks()) {
+      if (block % BLOCKS_AT_ONCE !== 0) continue;
+      requireGoing(signal);
+      await setImmediate();
+    }
     return true;
   } finally {
     await index.close();

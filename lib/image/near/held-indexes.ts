@@ -1,8 +1,9 @@
 import { setMaxListeners } from "node:events";
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { AbortedError } from "../../errors";
 import { sleep } from "../../wait";
 import type { ImageTarget } from "../wire/target";
+import { FormatError } from "../errors";
 import { fetchIndex } from "./fetch-index";
 import type { ImageCache } from "./image-cache";
 
@@ -12,6 +13,11 @@ const AT_ONCE = 4;
 const MOST_FETCHED = 32;
 /** One that is not here by then is given up: it takes long to be made there, or the far side does not mean well. */
 const LONGEST_FETCH_MS = 10 * 60_000;
+/** Of all that one push fetches, when that much is here, no more is begun. */
+const ENOUGH_BYTES = 2 ** 31;
+/** A connection that breaks is nothing unusual. */
+const TRIES = 3;
+const PAUSE_MS = 400;
 const SAY_MS = 1_000;
 
 /** What an image consists of that the far side holds. */
@@ -46,6 +52,7 @@ export class HeldIndexes {
   private readonly signal: AbortSignal;
   private readonly temporary: string[] = [];
   private workers: Promise<unknown> = Promise.resolve();
+  private bytes = 0;
   private asked = 0;
   private isLate = false;
   private answered = 0;
@@ -113,8 +120,9 @@ export class HeldIndexes {
 
   private async work(): Promise<void> {
     for (;;) {
-      const digest = this.isLate ? undefined : this.missing.shift();
-      if (digest === undefined || this.signal.aborted) return;
+      const isEnough = this.isLate || this.bytes > ENOUGH_BYTES || this.signal.aborted;
+      const digest = isEnough ? undefined : this.missing.shift();
+      if (digest === undefined) return;
       const index = await this.fetch(digest).catch(() => undefined);
       this.answered++;
       if (!index) continue;
@@ -127,7 +135,9 @@ export class HeldIndexes {
     const { cache, target, targetName } = this.options;
     const draft = await cache.draft();
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(LONGEST_FETCH_MS)]);
-    if (!(await fetchIndex(target, digest, draft, signal))) return undefined;
+    const isThere = await tryAgain(() => fetchIndex(target, digest, draft, signal), signal);
+    if (!isThere) return undefined;
+    this.bytes += (await stat(draft)).size;
     const path = await cache.keepToldIndex(draft, digest, targetName);
     if (path === draft) this.temporary.push(draft);
     return { digest, path, isOwn: false };
@@ -137,5 +147,17 @@ export class HeldIndexes {
     const { targetName, tell } = this.options;
     const whom = targetName === "" ? "the far side" : targetName;
     tell?.(() => `asking ${whom} what it holds: ${this.answered} of ${this.asked}`);
+  }
+}
+
+/** Who gives what is no index, gives it again. */
+async function tryAgain<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof FormatError || signal.aborted || attempt === TRIES) throw error;
+      await sleep(PAUSE_MS * attempt, signal);
+    }
   }
 }

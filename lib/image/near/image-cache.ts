@@ -52,7 +52,11 @@ interface FileRecord extends KnownFile {
  * What a target says of the chunks of an image is its word alone. It counts for that target only, and never for a file of this side.
  */
 export class ImageCache {
-  constructor(readonly directory: string = defaultCacheDirectory()) {}
+  /** @param mostToldBytes what all indexes that targets told may take together; those that were not used for longest go first */
+  constructor(
+    readonly directory: string = defaultCacheDirectory(),
+    private readonly mostToldBytes = 2 ** 32,
+  ) {}
 
   /** The image in a file that has not changed since it was read. */
   async find(reading: Reading): Promise<FoundImage | undefined> {
@@ -99,7 +103,10 @@ export class ImageCache {
    * @returns where it is from now on: still the draft, when it is not kept
    */
   async keepToldIndex(draft: string, digest: string, target: string): Promise<string> {
-    return target === "" ? draft : this.keep(draft, this.toldPath(digest, target));
+    if (target === "") return draft;
+    const path = await this.keep(draft, this.toldPath(digest, target));
+    await this.boundTold();
+    return path;
   }
 
   /** Remembers that this file holds this image. */
@@ -178,6 +185,25 @@ export class ImageCache {
       await rename(draft, path);
     } catch {
       await rm(draft, { force: true }).catch(() => undefined);
+    }
+  }
+
+  /** Targets may tell any number of images that they made up. */
+  private async boundTold(): Promise<void> {
+    const directory = join(this.directory, "told");
+    const names = await readdir(directory).catch(() => []);
+    const found = await Promise.all(
+      names.map(async (name) => {
+        const path = join(directory, name);
+        const { size = 0, mtimeMs = 0 } = (await stat(path).catch(() => undefined)) ?? {};
+        return { path, size, mtimeMs };
+      }),
+    );
+    found.sort((one, other) => other.mtimeMs - one.mtimeMs);
+    let bytes = 0;
+    for (const { path, size } of found) {
+      bytes += size;
+      if (bytes > this.mostToldBytes) await rm(path, { force: true }).catch(() => undefined);
     }
   }
 

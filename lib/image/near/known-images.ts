@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { KeyTable } from "../chunking";
 import { DeltaIndex, PageCache, type DeltaBase } from "../delta";
-import { FormatError } from "../errors";
 import { BLOCK_BYTES } from "../wire/digest";
 import { IndexReader, type IndexBlock } from "../wire/index-reader";
 import type { ImageTarget } from "../wire/target";
@@ -153,23 +152,24 @@ export class KnownImages {
     for (const { image } of this.opened) await image.close();
   }
 
-  /** An index that turns out to be broken was right as far as it went: each of its records is verified. */
+  /** An index that turns out to be broken, or gone, was right as far as it went: each of its records is verified. */
   private async add({ digest, path, isOwn }: HeldIndex): Promise<void> {
     const number = this.digests.push(digest) - 1;
     this.usable.push(true);
     // What a target says of its chunks may be wrong. Where nobody would find out, only the leaves count.
     const addBlock = isOwn || this.isVerified ? this.addChunks : this.addWhole;
-    const index = await IndexReader.open(path);
+    let index: IndexReader | undefined;
     try {
+      index = await IndexReader.open(path);
       for await (const found of index.blocks()) {
         if (this.isClosed) return;
         if (!found.isZeros) addBlock.call(this, number, found);
         if (found.block % BLOCKS_AT_ONCE === 0) await setImmediate();
       }
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+    } catch {
+      // Of what is not known, more is sent than would have to be.
     } finally {
-      await index.close();
+      await index?.close();
     }
   }
 

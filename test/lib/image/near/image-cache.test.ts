@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ImageCache } from "../../../../lib/image/near/image-cache";
 import { bytesOf, scratch } from "../support/images";
@@ -55,6 +55,24 @@ describe("an index that is kept", () => {
     const path = await cache.keepIndex(draft, digest);
     expect(await cache.index(digest)).toBe(path);
     expect(await cache.toldIndex(digest, "cloud")).toBeUndefined();
+  });
+
+  it("for what targets told does not take more room than is given to all of them: the oldest go", async () => {
+    const directory = join(home.path, "much");
+    const cache = new ImageCache(directory, 3_000);
+    const paths: string[] = [];
+    for (let i = 0; i < 8; i++) {
+      const { draft, digest } = await draftIn(cache);
+      const path = await cache.keepToldIndex(draft, digest, `target ${i}`);
+      expect(existsSync(path)).toBe(true);
+      const at = new Date(Date.now() - 60_000 + i * 1_000);
+      utimesSync(path, at, at);
+      paths.push(path);
+    }
+    const kept = paths.filter((path) => existsSync(path));
+    expect(kept.length).toBeGreaterThan(1);
+    expect(kept).toEqual(paths.slice(-kept.length));
+    expect(kept.reduce((sum, path) => sum + statSync(path).size, 0)).toBeLessThanOrEqual(3_000);
   });
 
   it("stays where it is for a target without a name", async () => {

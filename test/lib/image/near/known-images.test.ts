@@ -149,6 +149,27 @@ describe("what the far side holds, where it has to be asked", () => {
     },
   );
 
+  it("is asked again when the way to it breaks, also in the middle; not when it tells nonsense", async () => {
+    const made = await indexesOf([35, 36]);
+    const [broken, nonsense] = [...made.keys()];
+    const asked: string[] = [];
+    const target = targetOf(async (digest, take) => {
+      const { index } = made.get(digest)!;
+      asked.push(digest);
+      const tries = asked.filter((one) => one === digest).length;
+      if (digest === nonsense) await take(Buffer.alloc(100, 7));
+      await take(index.subarray(0, 500));
+      if (tries < 3) throw new Error("the connection broke");
+      await take(index.subarray(500));
+      return true;
+    });
+    const known = await load({ images: [broken, nonsense], target });
+    expect(isKnown(known, made.get(broken)!.image)).toBe(true);
+    expect(known.digestOf(1)).toBeUndefined();
+    expect(asked.filter((one) => one === broken).length).toBe(3);
+    expect(asked.filter((one) => one === nonsense).length).toBe(1);
+  });
+
   it("is stopped at once", async () => {
     const [[digest]] = await indexesOf([41]);
     const stop = new AbortController();
