@@ -1,4 +1,4 @@
-import { chmod, readFile, rename, statfs, utimes } from "node:fs/promises";
+import { chmod, rename, statfs, utimes } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import { formatBytes } from "../../duration";
 import { AbortedError, messageOf } from "../../errors";
@@ -10,12 +10,13 @@ import { EstimatePins } from "./estimate-pins";
 import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
 import { decodeSegmentInSlices, MAX_SEGMENT_BYTES, unpackSegment, type SegmentHead } from "../wire/segment";
 import { Spaces } from "../wire/spaces";
-import type { TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
+import type { TakePiece, TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
 import { applySegment } from "./apply";
 import type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
 import { BOUNCE_BYTES } from "./direct-file";
 import { DirectSpaces } from "./direct-spaces";
 import { removeAll, StoreFiles } from "./files";
+import { giveFile } from "./give-file";
 import { HeldImages } from "./held";
 import { Indexer } from "./indexer";
 import { Link } from "./link";
@@ -157,9 +158,9 @@ class DirectoryStore implements ImageStore {
     return completion;
   }
 
-  async fetchIndex(digest: string, options?: TargetCallOptions): Promise<Uint8Array | undefined> {
+  async fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean> {
     const path = await this.indexPath(digest, options);
-    return path === undefined ? undefined : readFile(path).catch(() => undefined);
+    return path !== undefined && giveFile(path, take, options?.signal);
   }
 
   async indexPath(digest: string, options?: TargetCallOptions): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 import { BLOCK_BYTES } from "../wire/digest";
+import type { IndexBlock } from "../wire/index-reader";
 import type { CanonicalImage } from "./canonical-image";
 
 /** A block is likely to have something new when so much of it was zeros, or free, before. */
@@ -27,11 +28,13 @@ export class NewlyUsed {
     return blocks;
   }
 
-  /** These bytes of a block are zeros in the other image. */
-  addZeros(block: number, from: number, to: number): void {
-    if (block >= this.bytes.length) return;
-    const offset = block * BLOCK_BYTES;
-    this.bytes[block] += this.image.readableWithin(offset + from, offset + to);
+  /** A block of the other image: what of it was zeros. */
+  add(other: IndexBlock): void {
+    const { block, count, ends } = other;
+    if (other.isZeros) this.addZeros(block, 0, BLOCK_BYTES);
+    for (let i = 0, from = 0; i < count; from = ends[i++]) {
+      if (other.isHole(i)) this.addZeros(block, from, ends[i]);
+    }
   }
 
   /** The other image has only so many blocks. */
@@ -41,5 +44,11 @@ export class NewlyUsed {
 
   has(block: number): boolean {
     return this.bytes[block] >= MUCH_BYTES;
+  }
+
+  private addZeros(block: number, from: number, to: number): void {
+    if (block >= this.bytes.length) return;
+    const offset = block * BLOCK_BYTES;
+    this.bytes[block] += this.image.readableWithin(offset + from, offset + to);
   }
 }

@@ -162,8 +162,10 @@ class Push {
   /** Sends all that has not arrived. @returns what the image is, which only its last block shows */
   private async send(id: string, state: TransferState, found: FoundImage | undefined): Promise<FoundImage> {
     const { image, cache, signal, options } = this;
+    const { target, targetName } = options;
     const known = await KnownImages.load({
-      ...{ images: state.images, image, cache, signal, target: options.target, withBytes: true },
+      ...{ images: state.images, image, cache, signal, target, targetName, withBytes: true },
+      tell: (message) => this.reporter.say(message),
     });
     try {
       if (!found) {

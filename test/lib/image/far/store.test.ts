@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { openImageStore, type ImageStore, type ImageStoreOptions } from "../../../../lib/image/far";
 import { BLOCK_BYTES, IndexReader, LEAF_OF_ZEROS } from "../../../../lib/image/wire";
 import { chunkBlock } from "../../../../lib/image/chunking/kernel";
+import { fetchedIndex } from "../support/fetched-index";
 import { bytesOf, scratch } from "../support/images";
 import {
   arrivedBlocks,
@@ -356,7 +357,7 @@ describe("an image that is held", () => {
     const store = await storeIn(path);
     const bytes = image(99);
     const digest = await bring(store, transferId(1), bytes);
-    await store.fetchIndex(digest);
+    await fetchedIndex(store, digest);
     chmodSync(store.path(digest), 0o600);
     truncateSync(join(path, `${hex(digest)}.img`), BLOCK_BYTES);
     const names = readdirSync(path);
@@ -386,7 +387,7 @@ describe("an image that is held", () => {
     const path = newDirectory();
     const store = await storeIn(path, { usedBy: () => users });
     const digest = await bring(store, transferId(1), image(100));
-    await store.fetchIndex(digest);
+    await fetchedIndex(store, digest);
     await expect(store.delete(digest)).rejects.toMatchObject({ code: "image-in-use", status: 409 });
     users.pop();
     await store.delete(digest);
@@ -415,7 +416,7 @@ describe("an image that is held", () => {
     const bytes = image(120);
     const digest = await bring(store, transferId(1), bytes);
     const file = join(path, `${hex(digest)}.index`);
-    const index = await store.fetchIndex(digest);
+    const index = await fetchedIndex(store, digest);
     const reader = await IndexReader.of(index!);
     expect(reader).toMatchObject({ digest, sizeBytes: bytes.length });
     for await (const block of reader.blocks()) {
@@ -429,18 +430,18 @@ describe("an image that is held", () => {
     damaged[200] ^= 1;
     writeFileSync(file, damaged);
     store = await storeIn(path);
-    expect(Buffer.compare((await store.fetchIndex(digest))!, index!)).toBe(0);
-    expect(await store.fetchIndex(`sha256:${"00".repeat(32)}`)).toBeUndefined();
+    expect(Buffer.compare((await fetchedIndex(store, digest))!, index!)).toBe(0);
+    expect(await fetchedIndex(store, `sha256:${"00".repeat(32)}`)).toBeUndefined();
   });
 
   it("may be waited for by someone who gives up", async () => {
     const store = await storeIn();
     const digest = await bring(store, transferId(1), image(125));
     const stopped = new AbortController();
-    const waiting = store.fetchIndex(digest, { signal: stopped.signal });
+    const waiting = fetchedIndex(store, digest, { signal: stopped.signal });
     stopped.abort();
     await expect(waiting).rejects.toThrow("stopped");
-    expect(await store.fetchIndex(digest)).toBeDefined();
+    expect(await fetchedIndex(store, digest)).toBeDefined();
   });
 
   it("may be copied into the directory by hand: it is verified, and put aside if it is another", async () => {
