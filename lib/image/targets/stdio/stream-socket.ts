@@ -1,0 +1,96 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StreamsOffer } from "./protocol";
+
+/** Longer names of sockets are cut off by some systems, instead of being refused. */
+const LONGEST_PATH_BYTES = 100;
+/** What goes through a forwarding's description as it is. */
+const PLAIN_PATH = /^\/[A-Za-z0-9._/+-]+$/;
+/** Ends when nobody holds the other end of its standard input any more, however that came to pass. */
+const SWEEPER = 'read -r _; rm -rf -- "$1"';
+
+/** A near side's right to bring further streams, until it is taken back. */
+export interface StreamsPass {
+  readonly offer: StreamsOffer;
+  /** Streams that run go on; no others join. */
+  readonly revoke: () => void;
+}
+
+/**
+ * Where further streams of near sides arrive, forwarded by ssh, so that each needs no process of its own here. A socket in a directory that
+ * is this user's alone, with a name that cannot be guessed. Both are removed with this process, also when it is killed.
+ */
+export class StreamSocket {
+  private readonly sessions = new Set<string>();
+
+  private constructor(
+    private readonly path: string,
+    private readonly server: Server,
+    private readonly sweeper: ChildProcess,
+  ) {}
+
+  /**
+   * @param serve called with each connection
+   * @returns undefined where there can be none: streams then need processes
+   */
+  static async open(serve: (socket: Socket) => void): Promise<StreamSocket | undefined> {
+    // Windows has no such directories, and its ssh forwards no such sockets.
+    if (process.platform === "win32") return undefined;
+    const directory = await mkdtemp(join(tmpdir(), "spillway-")).catch(() => undefined);
+    if (directory === undefined) return undefined;
+    const sweeper = sweep(directory);
+    const path = join(directory, randomBytes(16).toString("hex"));
+    const server = createServer(serve);
+    try {
+      if (Buffer.byteLength(path) > LONGEST_PATH_BYTES || !PLAIN_PATH.test(path)) throw new Error(path);
+      await new Promise<void>((listening, failed) => server.once("error", failed).listen(path, listening));
+      await chmod(path, 0o600);
+      server.on("error", () => undefined);
+      return new StreamSocket(path, server, sweeper);
+    } catch {
+      server.close();
+      sweeper.stdin?.end();
+      return undefined;
+    }
+  }
+
+  /** For one near side that has proved by another way that it may work here. */
+  admit(): StreamsPass {
+    const session = randomBytes(32).toString("hex");
+    this.sessions.add(session);
+    return {
+      offer: { socket: this.path, session },
+      revoke: () => void this.sessions.delete(session),
+    };
+  }
+
+  knows(session: unknown): boolean {
+    return typeof session === "string" && this.sessions.has(session);
+  }
+
+  /** No more connections come; those that are there go on. */
+  close(): void {
+    this.sessions.clear();
+    this.server.close();
+    this.sweeper.stdin?.end();
+  }
+}
+
+/** A shell that takes a megabyte: a process that is killed removes nothing itself. */
+function sweep(directory: string): ChildProcess {
+  const sweeper = spawn("/bin/sh", ["-c", SWEEPER, "sh", directory], {
+    cwd: "/",
+    // In a session of its own: who ends this process by its group would end the other too.
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  sweeper.on("error", () => undefined);
+  sweeper.stdin.on("error", () => undefined);
+  sweeper.unref();
+  (sweeper.stdin as Socket).unref();
+  return sweeper;
+}
