@@ -55,7 +55,7 @@ export async function openForwarded(
   deadlineMs: number,
   signal?: AbortSignal,
 ): Promise<Line> {
-  const directory = await mkdtemp(join(tmpdir(), "spillway-"));
+  const directory = await mkdtemp(join(tmpdir(), "spillway-stream-"));
   try {
     const here = join(directory, "stream");
     const isPlain = PLAIN_PATH.test(there) && PLAIN_PATH.test(here);

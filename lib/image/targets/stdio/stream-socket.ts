@@ -40,7 +40,7 @@ export class StreamSocket {
   static async open(serve: (socket: Socket) => void): Promise<StreamSocket | undefined> {
     // Windows has no such directories, and its ssh forwards no such sockets.
     if (process.platform === "win32") return undefined;
-    const directory = await mkdtemp(join(tmpdir(), "spillway-")).catch(() => undefined);
+    const directory = await mkdtemp(join(tmpdir(), "spillway-streams-")).catch(() => undefined);
     if (directory === undefined) return undefined;
     const sweeper = sweep(directory);
     const path = join(directory, randomBytes(16).toString("hex"));
