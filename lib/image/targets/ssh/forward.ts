@@ -1,8 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { AbortedError } from "../../../errors";
 import { sleep } from "../../../wait";
@@ -10,17 +8,13 @@ import { TargetError } from "../errors";
 import { writeFrame } from "../stdio/frames";
 import { Line } from "../stdio/line";
 import type { Join, StreamsOffer } from "../stdio/protocol";
+import { isSocketPath, makeSocketDirectory } from "../stdio/socket-path";
 import type { SshAddress } from "./address";
 import { configurationCommand, forwardCommand, type RemoteShell } from "./command";
 import { startRemote, type RemoteProcess } from "./process";
 
 const LOOK_MS = 20;
 const CONFIGURATION_MS = 10_000;
-/** Names of sockets may be no longer on some systems. */
-const LONGEST_PATH_BYTES = 100;
-/** Anything else would mean something to ssh, or to its configuration. */
-const PLAIN_PATH = /^\/[A-Za-z0-9._/+-]+$/;
-
 /** ssh connects, but no stream comes through: it is forbidden there, or another user's process listens. */
 export class NoForwarding extends Error {
   override readonly name = "NoForwarding";
@@ -31,7 +25,7 @@ export class NoForwarding extends Error {
  * logins: only with all of those could ssh be given this one.
  */
 export async function canForward(address: SshAddress, shell: RemoteShell): Promise<boolean> {
-  const command = process.platform === "win32" ? undefined : configurationCommand(address, shell);
+  const command = configurationCommand(address, shell);
   if (!command) return false;
   const { program, args } = command;
   try {
@@ -55,11 +49,10 @@ export async function openForwarded(
   deadlineMs: number,
   signal?: AbortSignal,
 ): Promise<Line> {
-  const directory = await mkdtemp(join(tmpdir(), "spillway-stream-"));
+  const made = isSocketPath(there) ? await makeSocketDirectory("spillway-stream-", "stream") : undefined;
+  if (!made) throw new NoForwarding("no socket can be forwarded");
+  const { directory, path: here } = made;
   try {
-    const here = join(directory, "stream");
-    const isPlain = PLAIN_PATH.test(there) && PLAIN_PATH.test(here);
-    if (!isPlain || Buffer.byteLength(here) > LONGEST_PATH_BYTES) throw new NoForwarding("no such socket");
     const remote = startRemote(forwardCommand(address, shell, { here, there }), address, shell);
     // Nothing is expected from it, and what comes must not stop it.
     remote.output.resume();

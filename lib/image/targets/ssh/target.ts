@@ -16,7 +16,7 @@ const LINE_MS = 60_000;
 export const MOST_PROCESSES = 4;
 
 export interface SshTargetOptions extends RemoteShell {
-  /** Each line that the remote shell, or the far side, writes to its standard error. @default nobody */
+  /** Each line that the remote shell, or the far side, writes to its standard error, and what is slower than it need be. @default nobody */
   readonly tell?: (line: string) => void;
 }
 
@@ -39,6 +39,7 @@ export class SshTarget implements VerifiableTarget {
   /** The one whose others cannot be forwarded: another far side is asked anew. */
   private alone: Line | undefined;
   private readonly mayForward: () => Promise<boolean>;
+  private hasToldOfFew = false;
 
   constructor(
     private readonly address: SshAddress,
@@ -180,10 +181,19 @@ export class SshTarget implements VerifiableTarget {
         if (!first.isUsable) return undefined;
       }
     }
+    if (offer) this.tellOfFew();
     this.alone = first;
     this.most = Math.min(this.most, MOST_PROCESSES);
     if (this.open.size + this.opening >= this.most) return undefined;
     return this.opened((mayAsk) => this.openProcess(mayAsk, signal));
+  }
+
+  private tellOfFew(): void {
+    if (this.hasToldOfFew) return;
+    this.hasToldOfFew = true;
+    this.options.tell?.(
+      `at most ${MOST_PROCESSES} streams are used: the sshd there (AllowStreamLocalForwarding), or ssh as it is configured here, forwards no others`,
+    );
   }
 
   private openProcess(mayAsk: boolean, signal: AbortSignal | undefined): Promise<Line> {

@@ -1,15 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmod, mkdtemp } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { StreamsOffer } from "./protocol";
+import { makeSocketDirectory } from "./socket-path";
 
-/** Longer names of sockets are cut off by some systems, instead of being refused. */
-const LONGEST_PATH_BYTES = 100;
-/** What goes through a forwarding's description as it is. */
-const PLAIN_PATH = /^\/[A-Za-z0-9._/+-]+$/;
 /** Ends when nobody holds the other end of its standard input any more, however that came to pass. */
 const SWEEPER = 'read -r _; rm -rf -- "$1"';
 
@@ -38,15 +33,12 @@ export class StreamSocket {
    * @returns undefined where there can be none: streams then need processes
    */
   static async open(serve: (socket: Socket) => void): Promise<StreamSocket | undefined> {
-    // Windows has no such directories, and its ssh forwards no such sockets.
-    if (process.platform === "win32") return undefined;
-    const directory = await mkdtemp(join(tmpdir(), "spillway-streams-")).catch(() => undefined);
-    if (directory === undefined) return undefined;
+    const made = await makeSocketDirectory("spillway-streams-", randomBytes(16).toString("hex"));
+    if (!made) return undefined;
+    const { directory, path } = made;
     const sweeper = sweep(directory);
-    const path = join(directory, randomBytes(16).toString("hex"));
     const server = createServer(serve);
     try {
-      if (Buffer.byteLength(path) > LONGEST_PATH_BYTES || !PLAIN_PATH.test(path)) throw new Error(path);
       await new Promise<void>((listening, failed) => server.once("error", failed).listen(path, listening));
       await chmod(path, 0o600);
       server.on("error", () => undefined);

@@ -44,11 +44,11 @@ const far = () => ({ directory: join(home, "far"), remoteCommand: `sh ${home}/fa
 const started = () => readFileSync(join(home, "started"), "utf8").trim().split("\n").map(Number);
 const temporary = () => readdirSync(join(home, "t"));
 
-function target(sshd: Sshd, rsh = sshd.rsh): SshTarget {
+function target(sshd: Sshd, tell?: (line: string) => void): SshTarget {
   const { directory, remoteCommand } = far();
   const made = new SshTarget(
     { destination: `${sshd.user}@127.0.0.1`, port: sshd.port, directory },
-    { rsh, remoteCommand },
+    { rsh: sshd.rsh, remoteCommand, tell },
   );
   opened.push(made);
   return made;
@@ -225,8 +225,10 @@ for (const setting of ["AllowStreamLocalForwarding no", "DisableForwarding yes"]
     afterAll(() => sshd.stop());
 
     it("are processes there, and no more than a few, however many are wanted", async () => {
-      const to = target(sshd);
+      const said: string[] = [];
+      const to = target(sshd, (line) => said.push(line));
       await askAtOnce(to, 12);
+      expect(said).toEqual([expect.stringMatching(`at most ${MOST_PROCESSES} streams`)]);
       expect(started().length).toBeGreaterThan(1);
       expect(started().length).toBeLessThanOrEqual(MOST_PROCESSES);
       const image = bytesOf(23, 9_000_000);
