@@ -7,9 +7,9 @@ const LONGEST_PATH_BYTES = 100;
 /** What goes through the description of a forwarding as it is: anything else would mean something to ssh, or to its configuration. */
 const PLAIN_PATH = /^\/[A-Za-z0-9._/+-]+$/;
 
-/** May ssh forward to, or from, a socket of this name? */
-export function isSocketPath(path: string): boolean {
-  return path.length <= LONGEST_PATH_BYTES && PLAIN_PATH.test(path);
+/** May ssh forward to, or from, a socket of this name? Another side may say anything. */
+export function isSocketPath(path: unknown): path is string {
+  return typeof path === "string" && path.length <= LONGEST_PATH_BYTES && PLAIN_PATH.test(path);
 }
 
 /**

@@ -67,6 +67,17 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
+/** The ssh processes of this side. */
+function shells(sshd: Sshd): readonly { readonly pid: number; readonly args: string }[] {
+  const key = /-i (\S+)/.exec(sshd.rsh)?.[1] ?? "no key";
+  return execFileSync("ps", ["-eo", "pid=,args="], { encoding: "utf8" })
+    .split("\n")
+    .flatMap((line) => {
+      const [, pid, args] = /^ *(\d+) (ssh .*)$/.exec(line) ?? [];
+      return args?.includes(key) ? [{ pid: Number(pid), args }] : [];
+    });
+}
+
 /** The far side's socket, where streams come in. */
 function socketPath(): string {
   const [directory, ...others] = temporary();
@@ -167,6 +178,34 @@ describeWithSshd("streams over ssh", () => {
     expect(socketPath()).not.toBe(socket);
   });
 
+  it.each<[string, (args: string) => boolean, number]>([
+    ["a stream's connection is cut", (args) => args.includes(" -L "), 1],
+    ["the first connection is cut, and the others' are not", (args) => !args.includes(" -L "), 2],
+  ])("go on when %s", async (_, isMeant, processes) => {
+    const image = bytesOf(24, 12_000_000);
+    const source = writeOld(join(home, "v1.raw"), image);
+    const to = target(sshd);
+    const bandwidth = [{ capBps: 40_000_000 }];
+    const pushed = {
+      source,
+      target: to,
+      context: listening(),
+      cacheDirectory: join(home, "cache"),
+      bandwidth,
+    };
+    const pushing = pushImage({ ...pushed, streams: { start: 4, max: 4 } });
+    const meant = () => shells(sshd).filter(({ args }) => isMeant(args));
+    await until(() => shells(sshd).length === 4 && pushed.context.said.length > 0, "all streams are there");
+    await sleep(300);
+    process.kill(meant()[0].pid, "SIGKILL");
+    const { digest, sentBytes } = await pushing;
+    expect(readFileSync(join(home, "far", `${digest.slice(7)}.img`)).equals(image)).toBe(true);
+    // What was on its way on one stream.
+    expect(sentBytes).toBeLessThan(image.length + 4_300_000);
+    await askAtOnce(to, 5);
+    expect(started()).toHaveLength(processes);
+  });
+
   it("end with their near side, also when that is killed", async () => {
     writeOld(join(home, "v1.raw"), bytesOf(22, 30_000_000));
     const { directory, remoteCommand } = far();
@@ -180,12 +219,7 @@ describeWithSshd("streams over ssh", () => {
     // The streams come after their logins.
     await sleep(500);
     await pushing.stop("SIGKILL");
-    const key = /-i (\S+)/.exec(sshd.rsh)?.[1] ?? "no key";
-    const shells = () =>
-      execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
-        .split("\n")
-        .filter((line) => line.startsWith("ssh ") && line.includes(key));
-    await until(() => shells().length === 0, "ssh ends");
+    await until(() => shells(sshd).length === 0, "ssh ends");
     await until(() => !isAlive(started()[0]) && temporary().length === 0, "the far side ends");
   });
 
@@ -200,8 +234,18 @@ describeWithSshd("streams over ssh", () => {
       expect(await canForward(address, config(own))).toBe(false);
     expect(await canForward(address, { rsh: "kubectl-sh -q" })).toBe(false);
     expect(await canForward(address, { rsh: "/no/such/ssh" })).toBe(false);
-    for (const socket of ["/a:/b", "relative", "/tmp/%h", "/tmp/${HOME}", "[::1]:22", "-oProxyCommand=x"]) {
-      const offer = { socket, session: "x" };
+    for (const socket of [
+      "/a:/b",
+      "relative",
+      "/tmp/%h",
+      "/tmp/${HOME}",
+      "[::1]:22",
+      "-oProxyCommand=x",
+      "",
+      5,
+      null,
+    ]) {
+      const offer = { socket: socket as string, session: "x" };
       await expect(openForwarded(address, {}, offer, 1_000)).rejects.toBeInstanceOf(NoForwarding);
     }
   });
