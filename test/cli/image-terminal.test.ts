@@ -55,8 +55,9 @@ describeWithTerminal("on a terminal", () => {
 
 describe("elsewhere", () => {
   test("index, diff and push say in lines how far they are, and when they will be done", async () => {
-    const runs = VERBS.map(([, args]) => spillway(["image", ...args], { cwd: dir, env: env() }));
-    for (const { code, stderr } of await Promise.all(runs)) {
+    // One after the other: what one has read is known to the next, which says nothing of it.
+    for (const [, args] of VERBS) {
+      const { code, stderr } = await spillway(["image", ...args], { cwd: dir, env: env() });
       expect(code).toBe(0);
       expect(stderr).toMatch(/^\d+ %: .* of 12\.0 MB.* {2}ETA \d.*\n/m);
       expect(stderr).not.toMatch(/(?!\n)\p{Cc}/u);

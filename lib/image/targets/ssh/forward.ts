@@ -91,10 +91,19 @@ async function connected(
     }
     await sleep(LOOK_MS, signal);
   }
-  const why = await remote.whyEnded();
-  if (!why || remote.exitCode() !== 255 || remote.said.some((line) => /forwarding/i.test(line)))
+  const why = (await remote.whyEnded()) ?? brokenOff(remote.place);
+  if (remote.wasKilled()) throw why;
+  if (remote.exitCode() !== 255 || remote.said.some((line) => /local forwarding/i.test(line)))
     throw new NoForwarding(remote.said.join("; "), { cause: why });
   throw why;
+}
+
+function brokenOff(place: string): TargetError {
+  return new TargetError("unreachable", {
+    place,
+    problem: "a further connection ended before anything was sent",
+    mend: "Try again: what has arrived is kept.",
+  });
 }
 
 function connect(path: string): Promise<Socket | undefined> {
@@ -141,7 +150,7 @@ async function greeted(
     return line;
   } catch (error) {
     socket.destroy();
-    const isOver = error instanceof AbortedError || remote.exitCode() === 255;
+    const isOver = error instanceof AbortedError || remote.exitCode() === 255 || remote.wasKilled();
     const isSilent = !isHeard && !(error instanceof TargetError && error.code === "slow");
     if (isSilent && !isOver) throw new NoForwarding(remote.said.join("; "), { cause: error });
     throw error;

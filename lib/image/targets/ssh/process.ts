@@ -18,6 +18,8 @@ export interface RemoteProcess {
   readonly output: Readable;
   /** @returns what it ended with; undefined while it runs, and where it could not be started */
   readonly exitCode: () => number | null;
+  /** Has somebody ended it, and not it itself? */
+  readonly wasKilled: () => boolean;
   /** Settles when it has ended. */
   readonly ended: Promise<void>;
   /** What it, or the far side, has said of itself. */
@@ -66,6 +68,7 @@ export function startRemote(
   return {
     ...{ place, input: child.stdin, output: child.stdout, ended, said },
     exitCode: () => child.exitCode,
+    wasKilled: () => child.signalCode !== null,
     kill: () => {
       isKilled = true;
       child.stdin.destroy();

@@ -33,9 +33,10 @@ beforeEach(() => {
   const script = `echo $$ >>'${home}/started'\nTMPDIR='${home}/t' exec ${REMOTE_COMMAND} "$@"\n`;
   writeFileSync(join(home, "far.sh"), script);
 });
-afterEach(() => {
+afterEach(async () => {
   for (const one of opened.splice(0)) one.close();
-  // The far side may be closing its files still.
+  if (existsSync(join(home, "started"))) await until(() => !started().some(isAlive), "the far side ends");
+  // What is removed there is removed by another process.
   rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
