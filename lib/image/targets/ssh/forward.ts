@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { AbortedError } from "../../../errors";
@@ -8,7 +7,7 @@ import { TargetError } from "../errors";
 import { writeFrame } from "../stdio/frames";
 import { Line } from "../stdio/line";
 import type { Join, StreamsOffer } from "../stdio/protocol";
-import { isSocketPath, makeSocketDirectory } from "../stdio/socket-path";
+import { isSocketPath, makeSocketDirectory } from "../stdio/socket-directory";
 import type { SshAddress } from "./address";
 import { configurationCommand, forwardCommand, type RemoteShell } from "./command";
 import { startRemote, type RemoteProcess } from "./process";
@@ -51,7 +50,7 @@ export async function openForwarded(
 ): Promise<Line> {
   const made = isSocketPath(there) ? await makeSocketDirectory("spillway-stream-", "stream") : undefined;
   if (!made) throw new NoForwarding("no socket can be forwarded");
-  const { directory, path: here } = made;
+  const { path: here, remove } = made;
   try {
     const remote = startRemote(forwardCommand(address, shell, { here, there }), address, shell);
     // Nothing is expected from it, and what comes must not stop it.
@@ -65,7 +64,7 @@ export async function openForwarded(
     }
   } finally {
     // It has served its purpose: nobody else can come in.
-    await rm(directory, { recursive: true, force: true });
+    remove();
   }
 }
 

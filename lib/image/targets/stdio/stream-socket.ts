@@ -1,12 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import type { StreamsOffer } from "./protocol";
-import { makeSocketDirectory } from "./socket-path";
-
-/** Ends when nobody holds the other end of its standard input any more, however that came to pass. */
-const SWEEPER = 'read -r _; rm -rf -- "$1"';
+import { makeSocketDirectory } from "./socket-directory";
 
 /** A near side's right to bring further streams, until it is taken back. */
 export interface StreamsPass {
@@ -25,7 +21,7 @@ export class StreamSocket {
   private constructor(
     private readonly path: string,
     private readonly server: Server,
-    private readonly sweeper: ChildProcess,
+    private readonly remove: () => void,
   ) {}
 
   /**
@@ -35,17 +31,16 @@ export class StreamSocket {
   static async open(serve: (socket: Socket) => void): Promise<StreamSocket | undefined> {
     const made = await makeSocketDirectory("spillway-streams-", randomBytes(16).toString("hex"));
     if (!made) return undefined;
-    const { directory, path } = made;
-    const sweeper = sweep(directory);
+    const { path, remove } = made;
     const server = createServer(serve);
     try {
       await new Promise<void>((listening, failed) => server.once("error", failed).listen(path, listening));
       await chmod(path, 0o600);
       server.on("error", () => undefined);
-      return new StreamSocket(path, server, sweeper);
+      return new StreamSocket(path, server, remove);
     } catch {
       server.close();
-      sweeper.stdin?.end();
+      remove();
       return undefined;
     }
   }
@@ -68,21 +63,6 @@ export class StreamSocket {
   close(): void {
     this.sessions.clear();
     this.server.close();
-    this.sweeper.stdin?.end();
+    this.remove();
   }
-}
-
-/** A shell that takes a megabyte: a process that is killed removes nothing itself. */
-function sweep(directory: string): ChildProcess {
-  const sweeper = spawn("/bin/sh", ["-c", SWEEPER, "sh", directory], {
-    cwd: "/",
-    // In a session of its own: who ends this process by its group would end the other too.
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  sweeper.on("error", () => undefined);
-  sweeper.stdin.on("error", () => undefined);
-  sweeper.unref();
-  (sweeper.stdin as Socket).unref();
-  return sweeper;
 }

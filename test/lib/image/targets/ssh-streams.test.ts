@@ -214,14 +214,15 @@ describeWithSshd("streams over ssh", () => {
     const before = sshd.logins();
     const shell = ["--rsh", sshd.rsh, "--remote-command", remoteCommand];
     const push = ["image", "push", "v1.raw", to, ...shell, "--cap", "8Mbit", "--streams", "4"];
-    const env = { XDG_CACHE_HOME: join(home, "cache"), XDG_CONFIG_HOME: join(home, "config") };
+    const near = join(home, "near");
+    mkdirSync(near);
+    const env = { XDG_CACHE_HOME: join(home, "cache"), XDG_CONFIG_HOME: join(home, "config"), TMPDIR: near };
     const pushing = startSpillway(push, { cwd: home, env });
     await until(() => sshd.logins() - before === 4, "all streams are there");
-    // The streams come after their logins.
-    await sleep(500);
     await pushing.stop("SIGKILL");
     await until(() => shells(sshd).length === 0, "ssh ends");
     await until(() => !isAlive(started()[0]) && temporary().length === 0, "the far side ends");
+    await until(() => readdirSync(near).length === 0, "nothing is left of the streams here");
   });
 
   it("are not forwarded where ssh's user or another remote shell would have more, or none, forwarded", async () => {
