@@ -60,9 +60,12 @@ interface Report {
 }
 
 function tellAsJson(errors: readonly Report[]): void {
-  // JSON.stringify leaves some of them as they are.
-  const text = JSON.stringify({ ok: false, errors }).replace(/\p{Cc}/gu, escaped);
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(jsonLine({ ok: false, errors }));
+}
+
+/** One line of JSON that may be shown on a terminal: JSON.stringify leaves DEL and the C1 control characters as they are. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value).replace(/\p{Cc}/gu, escaped)}\n`;
 }
 
 function escaped(character: string): string {

@@ -117,6 +117,7 @@ export function addImageCommands(program: Command, attach: Attach): void {
     .argument("<directory>", "where the images are")
     .requiredOption("--stdio", "speak on standard input and output")
     .option("--peek", "only say what is there: make and change nothing")
+    .option("--existing", "make no directory of images")
     .action((directory: string, options: object) =>
       attach(() => import("./image/serve.js"))({ ...options, directory }),
     );

@@ -187,7 +187,15 @@ describe("push and verify, with a directory", () => {
 
   test("speak of the directory, and of no site, when it does not have the image", async () => {
     mkdirSync(join(dir, "store"));
-    const { code, stderr } = await image("verify", "store", `sha256:${"0".repeat(64)}`);
+    const verify = () => image("verify", "store", `sha256:${"0".repeat(64)}`);
+    expect(await verify()).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no images were ever pushed to this directory/),
+    });
+    expect(readdirSync(join(dir, "store"))).toEqual([]);
+    file("v1.raw", mixedImage(3, 100_000));
+    await image("push", "v1.raw", "store");
+    const { code, stderr } = await verify();
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringContaining(`the directory ${join(dir, "store")} does not hold the image`),
@@ -278,6 +286,12 @@ describeWithSshd("push and verify over ssh", () => {
     const digest = String(pushed.digest);
     expect(readFileSync(join(far, `${digest.slice(7)}.img`)).equals(bytes)).toBe(true);
     expect(await image("verify", target, digest, ...shell)).toMatchObject({ code: 0 });
+    const elsewhere = await image("verify", `${target}/nothing/here`, digest, ...shell);
+    expect(elsewhere).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/there is no directory of images\n.*far\/nothing\/here/),
+    });
+    expect(existsSync(join(far, "nothing"))).toBe(false);
     const refused = await image("push", "v1.raw", target, "--rsh", sshd.wrongHostRsh);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/mend: .*known_hosts/) });
   }, 60_000);

@@ -1,4 +1,4 @@
-import { printError, table } from "../../cli/output";
+import { jsonLine, printError, table } from "../../cli/output";
 import { SpillwayError } from "../../lib/errors";
 
 const NASTY = "a\x1b[31m\x9b2J\x7f\rb";
@@ -31,6 +31,13 @@ describe("what comes from elsewhere", () => {
     const text = written(process.stdout, () => printError(error, true));
     expect(text).not.toMatch(/(?!\n)\p{Cc}/u);
     expect(JSON.parse(text)).toMatchObject({ errors: [{ place: NASTY, problem: `${NASTY}\nmore` }] });
+  });
+
+  test("gives it none in what a command has done", () => {
+    const text = jsonLine({ ok: true, target: NASTY });
+    expect(text).toMatch(/^[ -~]+\n$/);
+    expect(text).toContain("\\u009b2J\\u007f");
+    expect(JSON.parse(text)).toEqual({ ok: true, target: NASTY });
   });
 
   test("gives it none in tables", () => {

@@ -11,7 +11,7 @@ import {
   writeBandwidth,
   type BandwidthPlan,
 } from "../../../lib/image/bandwidth";
-import { EXIT, reading } from "../../output";
+import { EXIT, jsonLine, reading } from "../../output";
 
 export interface CapOptions {
   readonly rate?: string;
@@ -34,7 +34,7 @@ export async function run({ rate, window, windows = true, json }: CapOptions): P
   const now = capAt(plan, new Date());
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ok: true, file, nowBps: now ?? null, ...bandwidthText(plan) })}\n`
+      ? jsonLine({ ok: true, file, nowBps: now ?? null, ...bandwidthText(plan) })
       : `${planText(plan, now)}\n${file}\n`,
   );
   return EXIT.ok;

@@ -1,6 +1,6 @@
 import { formatBytes } from "../../../lib/duration";
 import { indexImage } from "../../../lib/image/near";
-import { EXIT, table } from "../../output";
+import { EXIT, jsonLine, table } from "../../output";
 import { commandContext } from "./context";
 import { diffImages } from "./diff-images";
 
@@ -26,7 +26,7 @@ export async function run({ oldFile, newFile, exact, format, json }: DiffOptions
     const about = ({ digest, sizeBytes, inUseBytes }: typeof old) => ({ digest, sizeBytes, inUseBytes });
     process.stdout.write(
       json
-        ? `${JSON.stringify({ ok: true, old: about(old), new: about(fresh), sameBytes, newBytes, parts })}\n`
+        ? jsonLine({ ok: true, old: about(old), new: about(fresh), sameBytes, newBytes, parts })
         : `${text(parts)}\n\n${newFile} would send ${formatBytes(newBytes)} (before packing) of ${formatBytes(fresh.inUseBytes)}; ${formatBytes(sameBytes)} are in ${oldFile}\n`,
     );
     return EXIT.ok;

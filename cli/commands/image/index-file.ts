@@ -1,6 +1,6 @@
 import { formatBytes } from "../../../lib/duration";
 import { indexImage } from "../../../lib/image/near";
-import { EXIT } from "../../output";
+import { EXIT, jsonLine } from "../../output";
 import { commandContext } from "./context";
 import { partsTable } from "./parts";
 
@@ -18,7 +18,7 @@ export async function run({ file, exact, format, json }: IndexFileOptions): Prom
   const { digest, sizeBytes, inUseBytes, parts, fromCache } = found;
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ok: true, file, digest, sizeBytes, inUseBytes, parts, fromCache })}\n`
+      ? jsonLine({ ok: true, file, digest, sizeBytes, inUseBytes, parts, fromCache })
       : `${digest}\n${formatBytes(sizeBytes)}, ${formatBytes(inUseBytes)} of it ${exact ? "not holes" : "in use"}\n\n${partsTable(parts)}\n`,
   );
   return EXIT.ok;

@@ -7,7 +7,7 @@ import { openImageDirectory } from "../../../lib/image/targets";
 import type { ImageBucket, PullResult } from "../../../providers/aws/image-bucket";
 import { pullImage } from "../../../providers/aws/image-bucket";
 import type { StepContext } from "../../../lib/wait";
-import { EXIT, UsageError } from "../../output";
+import { EXIT, jsonLine, UsageError } from "../../output";
 import { openBucket } from "./bucket-target";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
@@ -36,7 +36,7 @@ export async function run(options: PullOptions): Promise<number> {
       const elapsedMs = Date.now() - startedAt;
       process.stdout.write(
         options.json
-          ? `${JSON.stringify({ ok: true, digest, sizeBytes: status.sizeBytes, path, fetchedBytes, bases, elapsedMs })}\n`
+          ? jsonLine({ ok: true, digest, sizeBytes: status.sizeBytes, path, fetchedBytes, bases, elapsedMs })
           : `${path}\n${digest}, ${formatBytes(status.sizeBytes)}: fetched ${formatBytes(fetchedBytes)} in ${formatDuration(elapsedMs)}, verified\n`,
       );
       return EXIT.ok;

@@ -5,7 +5,7 @@ import { formatCap, parseBandwidth, type BandwidthPlan } from "../../../lib/imag
 import { estimateTransfer, indexImage, pushImage, type PushResult } from "../../../lib/image/near";
 import { openImageSource } from "../../../lib/image/source";
 import { sleep, type StepContext } from "../../../lib/wait";
-import { EXIT, printError, reading } from "../../output";
+import { EXIT, jsonLine, printError, reading } from "../../output";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
 import { kindOf, openTarget, type OpenTarget, type TargetOptions } from "./target";
@@ -109,7 +109,7 @@ async function push(options: PushOptions, settings: Settings, target: OpenTarget
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ok: true, file: options.file, target: target.name, ...result })}\n`
+      ? jsonLine({ ok: true, file: options.file, target: target.name, ...result })
       : `${result.digest}\n${sentText(result)}\n`,
   );
 }
@@ -131,7 +131,7 @@ async function pushAgainAndAgain(
         const { parts: _, ...result } = await pushTo(options, settings, target, context);
         const text = `${at} ${result.digest}: ${sentText(result)}`;
         process.stdout.write(
-          `${options.json ? JSON.stringify({ ok: true, at, target: target.name, ...result }) : text}\n`,
+          options.json ? jsonLine({ ok: true, at, target: target.name, ...result }) : `${text}\n`,
         );
       });
     } catch (error) {
@@ -169,7 +169,16 @@ async function estimate(
   const { totalBytes, presentBytes, sendBytes, etaMs, rateBps, rateIs } = preview.estimate;
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ok: true, dryRun: true, file, target: target.name, digest: preview.digest, sizeBytes: preview.sizeBytes, inUseBytes: preview.inUseBytes, estimate: preview.estimate })}\n`
+      ? jsonLine({
+          ok: true,
+          dryRun: true,
+          file,
+          target: target.name,
+          digest: preview.digest,
+          sizeBytes: preview.sizeBytes,
+          inUseBytes: preview.inUseBytes,
+          estimate: preview.estimate,
+        })
       : `${preview.digest}\n${formatBytes(totalBytes)}, ${formatBytes(preview.inUseBytes)} in use: would send ${formatBytes(sendBytes)} (before packing), ${formatBytes(presentBytes)} are there; about ${formatDuration(etaMs)} at ${formatCap(Math.round(rateBps))} (${rateIs})\n`,
   );
 }

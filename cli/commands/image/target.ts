@@ -5,6 +5,7 @@ import {
   glanceAtDirectory,
   openImageDirectory,
   parseSshAddress,
+  requireStore,
   SshTarget,
 } from "../../../lib/image/targets";
 import type { ImageTarget } from "../../../lib/image/wire/target";
@@ -25,6 +26,8 @@ export interface TargetOptions {
   readonly endpointUrl?: string;
   /** It is only asked what it holds: nothing is made or changed there. @default false */
   readonly peek?: boolean;
+  /** Where no images were ever pushed to nothing is made: it is refused. Of directories, here and over ssh. @default false */
+  readonly mustExist?: boolean;
 }
 
 /** A target that was found and answers. */
@@ -96,12 +99,12 @@ function openAgent(endpoint: string, { tokenFile, tokenEnv, caFile }: TargetOpti
 
 async function openSsh(
   text: string,
-  { rsh, remoteCommand, peek }: TargetOptions,
+  { rsh, remoteCommand, peek, mustExist }: TargetOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
 ): Promise<OpenTarget> {
   const address = parseSshAddress(text);
-  const target = new SshTarget(address, { rsh, remoteCommand, peek, tell });
+  const target = new SshTarget(address, { rsh, remoteCommand, peek, mustExist, tell });
   try {
     const directory = await target.connect(signal);
     const port = address.port === undefined ? "" : `:${address.port}`;
@@ -117,13 +120,14 @@ async function openSsh(
   }
 }
 
-async function openDirectory(text: string, { peek = false }: TargetOptions): Promise<OpenTarget> {
+async function openDirectory(text: string, { peek = false, mustExist }: TargetOptions): Promise<OpenTarget> {
   const path = resolve(text);
   if (existsSync(path) && !statSync(path).isDirectory()) throw notADirectory(path);
   if (peek) {
     const target = glanceAtDirectory(path);
     return { target, name: path, verify: (digest) => target.verify(digest), close: () => undefined };
   }
+  if (mustExist) await requireStore(path);
   const directory = await openImageDirectory(path);
   return {
     target: directory,

@@ -6,7 +6,7 @@ import { formatBytes, formatDuration } from "../../../lib/duration";
 import { SpillwayError } from "../../../lib/errors";
 import { indexImage } from "../../../lib/image/near";
 import type { StepContext } from "../../../lib/wait";
-import { EXIT } from "../../output";
+import { EXIT, jsonLine } from "../../output";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
 import { kindOf, openTarget, type TargetOptions } from "./target";
@@ -31,7 +31,7 @@ export async function run(options: VerifyOptions): Promise<number> {
   const elapsedMs = Date.now() - startedAt;
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ok: true, where: options.where, digest, sizeBytes, elapsedMs })}\n`
+      ? jsonLine({ ok: true, where: options.where, digest, sizeBytes, elapsedMs })
       : `${digest}, ${formatBytes(sizeBytes)}: every block is right (${formatDuration(elapsedMs)})\n`,
   );
   return EXIT.ok;
@@ -46,7 +46,7 @@ async function verifyAt(
   const isDirectory = kindOf(options.where) === "directory";
   // Looking for an image makes no directory.
   if (isDirectory && !existsSync(resolve(options.where))) throw nothingThere(options.where);
-  const target = await openTarget(options.where, options, tell, context.signal);
+  const target = await openTarget(options.where, { ...options, mustExist: true }, tell, context.signal);
   try {
     return await target.verify(digest, context);
   } finally {

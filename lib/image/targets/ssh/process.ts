@@ -1,22 +1,52 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { TargetError } from "../errors";
 import type { Carrier } from "../stdio/line";
 import type { SshAddress } from "./address";
-import { shellCommand, type RemoteShell } from "./command";
+import { shellCommand, type RemoteShell, type ShellCommand } from "./command";
 
 /** Its last words are waited for so long. */
 const LAST_WORDS_MS = 2_000;
 const KEPT_LINES = 20;
 
-/** Starts the remote shell. @param tell each line that it, or the far side, says of itself */
+/** A remote shell that runs. */
+export interface RemoteProcess {
+  /** Of the far side, for errors. */
+  readonly place: string;
+  readonly input: Writable;
+  readonly output: Readable;
+  /** @returns what it ended with; undefined while it runs, and where it could not be started */
+  readonly exitCode: () => number | null;
+  /** Has somebody ended it, and not it itself? */
+  readonly wasKilled: () => boolean;
+  /** Settles when it has ended. */
+  readonly ended: Promise<void>;
+  /** What it, or the far side, has said of itself. */
+  readonly said: readonly string[];
+  /** Why it ended, or could not be started; undefined when it was told to, or ended well. Waits a little for its end. */
+  readonly whyEnded: () => Promise<TargetError | undefined>;
+  /** Ends it at once. Idempotent. */
+  readonly kill: () => void;
+}
+
+/** Starts the remote shell with the far side. @param tell each line that it, or the far side, says of itself */
 export function startShell(
   address: SshAddress,
   shell: RemoteShell,
   mayAsk: boolean,
   tell: (line: string) => void,
 ): Carrier {
-  const { program, args } = shellCommand(address, shell, mayAsk);
+  return startRemote(shellCommand(address, shell, mayAsk), address, shell, tell);
+}
+
+/** Starts a remote shell. */
+export function startRemote(
+  { program, args }: ShellCommand,
+  address: SshAddress,
+  shell: RemoteShell,
+  tell: (line: string) => void = () => undefined,
+): RemoteProcess {
   const place = `ssh://${address.destination}${address.port === undefined ? "" : `:${address.port}`}`;
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const said: string[] = [];
@@ -24,6 +54,7 @@ export function startShell(
     if (said.push(line) > KEPT_LINES) said.shift();
     tell(line);
   });
+  child.stdin.on("error", () => undefined);
   let failed: Error | undefined;
   const ended = new Promise<void>((resolve) => {
     child.once("error", (error) => {
@@ -35,9 +66,9 @@ export function startShell(
   });
   let isKilled = false;
   return {
-    place,
-    input: child.stdin,
-    output: child.stdout,
+    ...{ place, input: child.stdin, output: child.stdout, ended, said },
+    exitCode: () => child.exitCode,
+    wasKilled: () => child.signalCode !== null,
     kill: () => {
       isKilled = true;
       child.stdin.destroy();

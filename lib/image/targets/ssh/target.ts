@@ -6,20 +6,24 @@ import { Line } from "../stdio/line";
 import type { Request, VerifiableTarget } from "../stdio/protocol";
 import type { SshAddress } from "./address";
 import type { RemoteShell } from "./command";
+import { canForward, NoForwarding, openForwarded } from "./forward";
 import { startShell } from "./process";
 
 /** A password may have to be typed. */
 const FIRST_LINE_MS = 120_000;
 const LINE_MS = 60_000;
+/** Where no stream can be forwarded each is a process of Node's at the far side. */
+export const MOST_PROCESSES = 4;
 
 export interface SshTargetOptions extends RemoteShell {
-  /** Each line that the remote shell, or the far side, writes to its standard error. @default nobody */
+  /** Each line that the remote shell, or the far side, writes to its standard error, and what is slower than it need be. @default nobody */
   readonly tell?: (line: string) => void;
 }
 
 /**
  * A directory at another machine, over `ssh` as rsync does: nothing has to run there before, ssh is the authentication. Calls at the
- * same time go over connections of their own.
+ * same time go over connections of their own: the first has a process of Spillway's at the far side, and the others are forwarded to
+ * that. Where they cannot be, each has a process of its own, and there are at most {@link MOST_PROCESSES}.
  */
 export class SshTarget implements VerifiableTarget {
   private readonly idle: Line[] = [];
@@ -27,13 +31,23 @@ export class SshTarget implements VerifiableTarget {
   private readonly waiting: (() => void)[] = [];
   private opening = 0;
   private isClosed = false;
-  /** More than these are not to be had: the others would have to ask for a password. */
+  /** More than these are not to be had: the others would have to ask for a password, or would each be a process. */
   private most = Infinity;
+  /** Of which others are streams: it has the far side's process. */
+  private first: Line | undefined;
+  private beginning: Promise<Line | undefined> | undefined;
+  /** The one whose others cannot be forwarded: another far side is asked anew. */
+  private alone: Line | undefined;
+  private readonly mayForward: () => Promise<boolean>;
+  private hasToldOfFew = false;
 
   constructor(
     private readonly address: SshAddress,
     private readonly options: SshTargetOptions = {},
-  ) {}
+  ) {
+    let asked: Promise<boolean> | undefined;
+    this.mayForward = () => (asked ??= canForward(address, options));
+  }
 
   /**
    * Connects, so that a wrong host, key or command is found before anything is begun.
@@ -118,18 +132,87 @@ export class SshTarget implements VerifiableTarget {
     }
   }
 
-  /** Undefined when there will be no more than there are. */
+  /** Undefined when it is to be looked again: others have opened one, or there will be no more than there are. */
   private async openLine(signal: AbortSignal | undefined): Promise<Line | undefined> {
-    const isFirst = this.open.size + this.opening === 0;
+    const { first } = this;
+    if (first?.isUsable) return this.openStream(first, signal);
+    if (this.beginning) {
+      await this.others(this.beginning, signal);
+      return undefined;
+    }
+    this.beginning = this.begin(signal);
+    try {
+      return await this.beginning;
+    } finally {
+      this.beginning = undefined;
+    }
+  }
+
+  /** Waits for a line that another call opens: what is wrong with it is wrong for all. */
+  private async others(beginning: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await untilAborted(beginning, signal);
+    } catch (error) {
+      // The other call was stopped, and not this one.
+      if (error instanceof AbortedError && !signal?.aborted) return;
+      throw error;
+    }
+  }
+
+  private async begin(signal: AbortSignal | undefined): Promise<Line | undefined> {
+    const line = await this.opened((mayAsk) => this.openProcess(mayAsk, signal));
+    if (line) {
+      this.first = line;
+      this.most = Infinity;
+    }
+    return line;
+  }
+
+  private async openStream(first: Line, signal: AbortSignal | undefined): Promise<Line | undefined> {
+    const offer = first.hello.streams;
+    if (offer && this.alone !== first && (await this.mayForward())) {
+      try {
+        const open = () => openForwarded(this.address, this.options, offer, LINE_MS, signal);
+        return await this.opened(open);
+      } catch (error) {
+        if (!(error instanceof NoForwarding)) throw error;
+        // If it is gone, so is the socket: that says nothing of what is forbidden there.
+        if (!first.isUsable) return undefined;
+      }
+    }
+    if (offer) this.tellOfFew();
+    this.alone = first;
+    this.most = Math.min(this.most, MOST_PROCESSES);
+    if (this.open.size + this.opening >= this.most) return undefined;
+    return this.opened((mayAsk) => this.openProcess(mayAsk, signal));
+  }
+
+  private tellOfFew(): void {
+    if (this.hasToldOfFew) return;
+    this.hasToldOfFew = true;
+    this.options.tell?.(
+      `at most ${MOST_PROCESSES} streams are used: the sshd there (AllowStreamLocalForwarding), or ssh as it is configured here, forwards no others`,
+    );
+  }
+
+  private openProcess(mayAsk: boolean, signal: AbortSignal | undefined): Promise<Line> {
     const { tell = () => undefined } = this.options;
+    const carrier = startShell(this.address, this.options, mayAsk, mayAsk ? tell : () => undefined);
+    return Line.open(carrier, mayAsk ? FIRST_LINE_MS : LINE_MS, signal);
+  }
+
+  /** Undefined when there will be no more than there are. */
+  private async opened(open: (mayAsk: boolean) => Promise<Line>): Promise<Line | undefined> {
+    const mayAsk = this.open.size + this.opening === 0;
     this.opening++;
     try {
-      const carrier = startShell(this.address, this.options, isFirst, isFirst ? tell : () => undefined);
-      const line = await Line.open(carrier, isFirst ? FIRST_LINE_MS : LINE_MS, signal);
+      const line = await open(mayAsk);
       if (this.isClosed) line.close();
       this.open.add(line);
       return line;
     } catch (error) {
+      // There is room for another one who waits.
+      this.waiting.shift()?.();
       const others = this.open.size;
       if (error instanceof TargetError && error.code === "unauthorized" && others > 0) {
         this.most = others;
@@ -162,5 +245,17 @@ export class SshTarget implements VerifiableTarget {
       this.waiting.push(onTurn);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
+  }
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => (stop = () => reject(new AbortedError("stopped"))));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }

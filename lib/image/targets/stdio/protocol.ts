@@ -23,6 +23,21 @@ export interface Hello {
   readonly protocol: number;
   /** Absolute, at the far side. */
   readonly directory: string;
+  /** Where further streams of this near side may come in. @default nowhere: each needs a process there */
+  readonly streams?: StreamsOffer;
+}
+
+/** A socket of the far side's, and what a stream that comes in there has to say first. */
+export interface StreamsOffer {
+  /** Absolute, at the far side. */
+  readonly socket: string;
+  /** A secret between this near side and its far side; joins are refused when the line it was told on has ended. */
+  readonly session: string;
+}
+
+/** The first word on such a stream. */
+export interface Join {
+  readonly join: string;
 }
 
 /** What the near side asks; a segment's bytes are the frame's body. */

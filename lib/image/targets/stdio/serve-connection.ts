@@ -2,33 +2,72 @@ import type { Readable, Writable } from "node:stream";
 import { SpillwayError, messageOf } from "../../../errors";
 import { FormatError } from "../../errors";
 import type { TakePiece } from "../../wire/target";
-import type { TargetErrorCode } from "../errors";
+import { TargetError, type TargetErrorCode } from "../errors";
 import { readFrames, writeFrame, type Frame } from "./frames";
 import {
   BUSY_EVERY_MS,
   REQUEST_LIMITS,
   type Answer,
   type Hello,
+  type Join,
   type Problem,
   type Request,
   type VerifiableTarget,
 } from "./protocol";
+
+/** The two ways of one near side's line. */
+export interface ServedLine {
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+/** Who connects says at once who he is. */
+const JOIN_MS = 10_000;
 
 /**
  * Answers one near side, request by request, until it hangs up. Ends without an error also when the line breaks.
  * @param hello said first
  */
 export async function serveConnection(
-  line: { readonly input: Readable; readonly output: Writable },
+  { input, output }: ServedLine,
   store: VerifiableTarget,
   hello: Hello,
 ): Promise<void> {
-  const { input, output } = line;
+  await answerEach(readFrames(input, REQUEST_LIMITS), output, store, hello);
+}
+
+/**
+ * The same for one that comes in beside the line it was admitted on: it is greeted when it has named its session.
+ * @param admits is it one that may join?
+ */
+export async function serveJoining(
+  { input, output }: ServedLine,
+  store: VerifiableTarget,
+  hello: Hello,
+  admits: (session: unknown) => boolean,
+): Promise<void> {
+  output.on("error", () => undefined);
+  const frames = readFrames(input, REQUEST_LIMITS);
+  const late = setTimeout(() => input.destroy(), JOIN_MS);
+  const first = await frames.next().catch(() => undefined);
+  clearTimeout(late);
+  if (!first || first.done) return;
+  const { join } = (first.value.head ?? {}) as Partial<Join>;
+  if (admits(join)) await answerEach(frames, output, store, hello);
+  else await refuse(output, unknownSession());
+}
+
+async function answerEach(
+  frames: AsyncGenerator<Frame, void>,
+  output: Writable,
+  store: VerifiableTarget,
+  hello: Hello,
+): Promise<void> {
   // A near side that is gone is found by the next write or read.
   output.on("error", () => undefined);
   try {
     await writeFrame(output, hello);
-    for await (const frame of readFrames(input, REQUEST_LIMITS)) {
+    for await (const frame of frames) {
       const voice = new Voice(output);
       const answer = await voice.whileBusy(() =>
         answerTo(frame, store, (part) => voice.say({ part: true }, part)),
@@ -101,6 +140,15 @@ function valueOf(
         mend: "Install the same version of Spillway at both ends.",
       });
   }
+}
+
+/** Its line may have ended just now: a near side that is still there connects again. */
+function unknownSession(): TargetError {
+  return new TargetError("unreachable", {
+    place: "stream",
+    problem: "the stream belongs to no session of this far side",
+    mend: "Try again: what has arrived is kept.",
+  });
 }
 
 function problemOf(error: unknown): Problem {

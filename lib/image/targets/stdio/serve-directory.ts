@@ -1,13 +1,14 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { resolve } from "node:path";
-import type { Readable, Writable } from "node:stream";
 import { sleep } from "../../../wait";
 import { version } from "../../../version";
+import { requireStore } from "../existing-store";
 import { DirectoryInUse, StoreLock } from "../store-lock";
 import { TargetError } from "../errors";
 import { PROTOCOL, type Hello, type VerifiableTarget } from "./protocol";
-import { refuse, serveConnection } from "./serve-connection";
+import { refuse, serveConnection, serveJoining, type ServedLine } from "./serve-connection";
+import { StreamSocket } from "./stream-socket";
 
 /** In the directory; relative, as the name of a socket may only be some 100 bytes long. */
 const SOCKET = "serve.sock";
@@ -20,28 +21,30 @@ export interface ServedStore extends VerifiableTarget {
   close(): Promise<void>;
 }
 
-export interface ServeOptions {
+export interface ServeOptions extends ServedLine {
   readonly directory: string;
-  readonly input: Readable;
-  readonly output: Writable;
+  /** What is not a directory of images yet is refused instead of made one. @default false */
+  readonly mustExist?: boolean;
   /** Called in the directory's only process. */
   readonly open: (directory: string) => Promise<ServedStore>;
 }
 
 /**
  * Serves a directory's images to whoever is at the other end of these pipes, until he hangs up. Any number of processes may do so at
- * once: the first holds the store and answers for the others, and ends after the last of them. One that is killed keeps nobody
- * from going on. Works in the directory from then on (`process.chdir`).
+ * once: the first holds the store and answers for the others, and ends after the last of them. Further streams of one near side need no
+ * process of their own: ssh brings them to a socket. One that is killed keeps nobody from going on. Works in the directory from then on (`process.chdir`).
  * @returns false when it could not; why was said to the other end
  */
-export async function serveDirectory({ directory, input, output, open }: ServeOptions): Promise<boolean> {
-  const path = resolve(directory);
+export async function serveDirectory(options: ServeOptions): Promise<boolean> {
+  const { input, output } = options;
+  const directory = resolve(options.directory);
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    process.chdir(path);
-    const found = await holderOrLock(path);
-    if (found instanceof StoreLock) await hold(found, { directory: path, input, output, open });
-    else await join(found, input, output);
+    if (options.mustExist) await requireStore(directory);
+    else await mkdir(directory, { recursive: true, mode: 0o700 });
+    process.chdir(directory);
+    const found = await holderOrLock(directory);
+    if (found instanceof StoreLock) await hold(found, { ...options, directory });
+    else await join(found, { input, output });
     return true;
   } catch (error) {
     await refuse(output, error);
@@ -87,7 +90,7 @@ function connect(): Promise<Socket | undefined> {
   });
 }
 
-function join(holder: Socket, input: Readable, output: Writable): Promise<void> {
+function join(holder: Socket, { input, output }: ServedLine): Promise<void> {
   const gone = new Promise<void>((ended) => holder.once("close", () => ended()));
   holder.on("error", () => undefined);
   output.on("error", () => holder.destroy());
@@ -118,18 +121,27 @@ async function answerAll(store: ServedStore, { directory, input, output }: Serve
   const hungUp = () => {
     if (--lines === 0) ended();
   };
-  const server = createServer((socket) => {
+  const count = (socket: Socket, serving: Promise<void>) => {
     lines++;
-    void serveConnection({ input: socket, output: socket }, store, hello)
-      .finally(() => socket.destroy())
-      .then(hungUp);
+    void serving.finally(() => socket.destroy()).then(hungUp);
+  };
+  const streams = await StreamSocket.open((socket) => {
+    const isAdmitted = (session: unknown) => streams?.knows(session) === true;
+    count(socket, serveJoining({ input: socket, output: socket }, store, hello, isAdmitted));
   });
-  await listen(server);
+  const serve = async (line: ServedLine) => {
+    const pass = streams?.admit();
+    await serveConnection(line, store, { ...hello, streams: pass?.offer });
+    pass?.revoke();
+  };
+  const server = createServer((socket) => count(socket, serve({ input: socket, output: socket })));
   try {
-    void serveConnection({ input, output }, store, hello).then(hungUp);
+    await listen(server);
+    void serve({ input, output }).then(hungUp);
     await all;
   } finally {
     server.close();
+    streams?.close();
   }
 }
 

@@ -84,6 +84,18 @@ describeWithSshd("a directory over ssh", () => {
     expect((await ask()).sendBytes).toBe(0);
   });
 
+  it("is not made, nor made a place of images, by who only reads", async () => {
+    const missing = join(home, "far", "missing");
+    const reading = (directory: string) => target(directory, { mustExist: true }).connect();
+    await expect(reading(missing)).rejects.toMatchObject({
+      code: "not-found",
+      report: { place: expect.stringContaining(missing), problem: "there is no directory of images" },
+    });
+    expect(existsSync(join(home, "far"))).toBe(false);
+    await expect(reading(home)).rejects.toThrow(/no images were ever pushed/);
+    expect(readdirSync(home)).toEqual([]);
+  });
+
   it("is reached past what its user's ssh configuration says for logins by hand", async () => {
     const config = join(home, "config");
     const forward = `RemoteForward 127.0.0.1:${sshd.port} 127.0.0.1:1`;
@@ -136,7 +148,7 @@ describeWithSshd("a directory over ssh", () => {
   });
 
   it("is gone on with by the next push when this one is stopped", async () => {
-    const image = bytesOf(5, 8_000_000);
+    const image = bytesOf(5, 12_000_000);
     const source = writeOld(join(home, "v1.raw"), image);
     const directory = join(home, "far");
     const stop = new AbortController();
@@ -144,12 +156,12 @@ describeWithSshd("a directory over ssh", () => {
     const first = target(directory);
     const pushing = push(source, first, { context, bandwidth: [{ capBps: 60_000_000 }] });
     const outcome = pushing.catch((error: Error) => error.name);
-    await until(() => (context.said.at(-1)?.fraction ?? 0) > 0.5, "half of it is there");
+    await until(() => (context.said.at(-1)?.fraction ?? 0) > 0.25, "a part of it is there");
     stop.abort();
     expect(await outcome).toBe("AbortedError");
     first.close();
     const { digest, sentBytes } = await push(source, target(directory));
-    expect(sentBytes).toBeLessThan(5_500_000);
+    expect(sentBytes).toBeLessThan(9_200_000);
     expect(held(directory, digest).equals(image)).toBe(true);
   });
 

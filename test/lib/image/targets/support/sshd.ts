@@ -26,10 +26,13 @@ export interface Sshd {
   readonly strangersRsh: string;
   /** The same, expecting another host key. */
   readonly wrongHostRsh: string;
+  /** How many have logged in so far. */
+  logins(): number;
   stop(): Promise<void>;
 }
 
-export async function startSshd(): Promise<Sshd> {
+/** @param more lines of its configuration */
+export async function startSshd(more: readonly string[] = []): Promise<Sshd> {
   if (!PROGRAM) throw new Error("sshd is missing: apt-get install openssh-server");
   const home = mkdtempSync(join(tmpdir(), "spillway-sshd-"));
   const path = (name: string) => join(home, name);
@@ -55,6 +58,7 @@ export async function startSshd(): Promise<Sshd> {
     "MaxStartups 100",
     "MaxSessions 100",
     `ListenAddress 127.0.0.1:${port}`,
+    ...more,
   ];
   writeFileSync(path("config"), `${settings.join("\n")}\n`);
   // Where root's sshd goes to be nobody; a system service would have made it.
@@ -75,6 +79,7 @@ export async function startSshd(): Promise<Sshd> {
     rsh: rsh("user", "known"),
     strangersRsh: rsh("stranger", "known"),
     wrongHostRsh: rsh("user", "known-wrong"),
+    logins: () => said.match(/Accepted publickey/g)?.length ?? 0,
     stop: async () => {
       child.kill("SIGTERM");
       await ended;
