@@ -1,36 +1,28 @@
-import { chmod, readFile, rename, statfs, utimes } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
-import { formatBytes } from "../../duration";
 import { AbortedError, messageOf } from "../../errors";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../site/api";
-import { KeyedLock, Semaphore } from "./concurrency";
 import { hexOf } from "../digest";
-import { diskFull, storeCorrupt } from "../errors";
-import { EstimatePins } from "./estimate-pins";
+import { storeCorrupt } from "../errors";
 import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
-import { decodeSegmentInSlices, MAX_SEGMENT_BYTES, unpackSegment, type SegmentHead } from "../wire/segment";
-import { Spaces } from "../wire/spaces";
+import { decodeSegmentInSlices, MAX_SEGMENT_BYTES } from "../wire/segment";
 import type { TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
-import { applySegment } from "./apply";
+import { completeImage } from "./completion";
+import { KeyedLock } from "./concurrency";
 import type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
-import { BOUNCE_BYTES } from "./direct-file";
-import { DirectSpaces } from "./direct-spaces";
+import { requireRoom } from "./disk-room";
+import { Estimates } from "./estimates";
 import { removeAll, StoreFiles } from "./files";
 import { HeldImages } from "./held";
 import { Indexer } from "./indexer";
+import { SegmentIntake } from "./intake";
 import { Link } from "./link";
-import { readManifest, writeManifest } from "./manifest";
+import { readManifest } from "./manifest";
 import * as refusals from "./refusals";
-import { hasAll, requireRange, requireWithin } from "./segment-fit";
+import { hasAll, requireWithin } from "./segment-fit";
 import type { Transfer } from "./transfer";
 import { Transfers } from "./transfers";
 
-/** Segments unpacked at once: each takes up to 15 MiB beside its body. */
-const UNPACKING_AT_ONCE = 3;
-/** Of the disk, so much is left alone. */
-const SPARE_DISK_BYTES = 2 ** 20;
-/** Images count as arriving for so long after the last segment. */
-const BUSY_MS = 1_000;
 /** Transfers that nobody goes on with are looked for this often: each takes disk, and open files. */
 const SWEEP_MS = 60 * 60_000;
 /** Transfers that were completed, whose last segments may still come in twice. */
@@ -46,32 +38,29 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
 class DirectoryStore implements ImageStore {
   private readonly files: StoreFiles;
   private readonly held: HeldImages;
-  private readonly pins: EstimatePins;
   private readonly transfers: Transfers;
-  private readonly indexer: Indexer;
   private readonly link: Link;
+  private readonly estimates: Estimates;
+  private readonly intake: SegmentIntake;
+  private readonly indexer: Indexer;
   private readonly locks = new KeyedLock();
-  private readonly unpacking = new Semaphore(UNPACKING_AT_ONCE);
-  private readonly spaces = new Spaces(UNPACKING_AT_ONCE * 4);
-  private readonly directSpaces = new DirectSpaces(UNPACKING_AT_ONCE * 2, BOUNCE_BYTES);
   /** By id, the digests of transfers that were completed. */
   private readonly finished = new Map<string, string>();
   private readonly atWork = new Set<Promise<unknown>>();
   private sweeps: NodeJS.Timeout | undefined;
-  private arriving = 0;
-  private arrivedAt = -Infinity;
 
   constructor(private readonly options: ImageStoreOptions) {
     this.files = new StoreFiles(options.directory);
     this.held = new HeldImages(this.files, (digest) => this.usedBy(digest).length > 0);
     this.transfers = new Transfers(this.files);
-    this.pins = new EstimatePins((digest) => this.files.of(digest).estimate, options.estimateHoldMs);
     this.link = new Link(this.files.link, options.assumedRateBps);
-    this.indexer = new Indexer(
-      this.files,
-      this.held,
-      () => this.arriving > 0 || performance.now() - this.arrivedAt < BUSY_MS,
-    );
+    this.estimates = new Estimates(this.files, this.transfers, this.link, options.estimateHoldMs);
+    this.intake = new SegmentIntake({
+      held: this.held,
+      requireRoom: (place, bytes) => requireRoom(options.directory, place, bytes),
+      onDamaged: (digest, blocks) => this.takeBack(digest, blocks),
+    });
+    this.indexer = new Indexer(this.files, this.held, () => this.intake.isBusy);
   }
 
   async open(): Promise<void> {
@@ -109,7 +98,7 @@ class DirectoryStore implements ImageStore {
         await this.transfers.drop(id);
         return { complete, arrived: "", ...known };
       }
-      await this.requireRoom(refusals.placeOfTransfer(id), 0);
+      await requireRoom(this.options.directory, refusals.placeOfTransfer(id), 0);
       this.finished.delete(id);
       let transfer = await this.transfers.open(id, sizeBytes);
       if (digest !== undefined) transfer = await this.transfers.bind(transfer, digest);
@@ -135,14 +124,8 @@ class DirectoryStore implements ImageStore {
     const transfer = this.transfers.get(id);
     if (!transfer) return this.lateAnswer(id);
     requireWithin(place, transfer, head);
-    if (!hasAll(transfer, head)) {
-      const isStored = await transfer.use(() =>
-        transfer.ranges.run(head.firstBlock, head.blockCount, () =>
-          this.unpacking.run(() => this.store(place, transfer, head, options?.signal)),
-        ),
-      );
-      if (!isStored) return this.lateAnswer(id, transfer);
-    }
+    if (!hasAll(transfer, head) && !(await this.intake.put(place, transfer, head, options?.signal)))
+      return this.lateAnswer(id, transfer);
     this.link.note(arrivedAt, bytes.length, head.literalBytes);
     return { presentBytes: transfer.blocks.presentBytes };
   }
@@ -173,27 +156,9 @@ class DirectoryStore implements ImageStore {
     refusals.requireEstimate(digest, estimate);
     return this.locks.run(digest, async () => {
       const complete = this.completeStatus(digest);
-      if (complete) {
-        const told = await this.pins.getComplete(digest, complete.completedAt ?? 0);
-        if (told) return told;
-        const nothing = {
-          ...estimate,
-          totalBytes: complete.sizeBytes,
-          ...{ presentBytes: estimate.inUseBytes, sendBytes: 0, etaMs: 0 },
-          ...this.link.rate,
-        };
-        await this.pins.put(digest, nothing);
-        return nothing;
-      }
-      const times = await Promise.all(
-        this.transfers
-          .ofDigest(digest)
-          .map(async (one) => (one.blocks.presentBytes > 0 ? one.changedAt() : 0)),
-      );
-      const pinned = await this.pins.get(digest, Math.max(0, ...times));
-      if (pinned) return pinned;
-      await this.pins.put(digest, estimate);
-      return estimate;
+      return complete
+        ? this.estimates.ofComplete(complete, estimate)
+        : this.estimates.ofArriving(digest, estimate);
     });
   }
 
@@ -273,48 +238,6 @@ class DirectoryStore implements ImageStore {
     throw refusals.unknownTransfer(id);
   }
 
-  /** @returns false when the transfer was over before its turn came */
-  private async store(
-    place: string,
-    transfer: Transfer,
-    head: SegmentHead,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    if (transfer.isOver) return false;
-    if (signal?.aborted) throw new AbortedError("stopped");
-    await this.requireRoom(place, head.literalBytes);
-    this.arriving++;
-    try {
-      const content = await unpackSegment(head, this.spaces).catch((error) => {
-        throw refusals.segmentCorrupt(place, messageOf(error), error);
-      });
-      try {
-        requireRange(place, transfer, head, content.rangeBytes);
-        const { held, spaces, directSpaces } = this;
-        const onDamaged = (digest: string, blocks: readonly number[]) => this.takeBack(digest, blocks);
-        await applySegment({ place, transfer, held, spaces, directSpaces, onDamaged }, content);
-        return true;
-      } finally {
-        content.release();
-      }
-    } finally {
-      this.arriving--;
-      this.arrivedAt = performance.now();
-    }
-  }
-
-  private async requireRoom(place: string, neededBytes: number): Promise<void> {
-    const { bavail, bsize } = await statfs(this.options.directory);
-    const free = bavail * bsize - SPARE_DISK_BYTES;
-    if (free >= neededBytes) return;
-    throw diskFull(
-      place,
-      neededBytes > 0
-        ? `${formatBytes(neededBytes)} are to be written, and ${formatBytes(Math.max(0, free))} are free`
-        : "nothing is free",
-    );
-  }
-
   // -------------------------------------------------------------- completion
 
   private async finish(id: string, digest: string): Promise<ImageStatus> {
@@ -323,7 +246,10 @@ class DirectoryStore implements ImageStore {
       const transfer = this.transfers.get(id);
       const finishing = transfer?.use(() =>
         // Nothing of it changes any more while it is looked at.
-        transfer.ranges.run(0, transfer.blocks.blockCount, () => this.verifyArrived(transfer, digest)),
+        transfer.ranges.run(0, transfer.blocks.blockCount, async () => {
+          await completeImage(this.files, transfer, digest);
+          this.held.add(digest, transfer.sizeBytes);
+        }),
       );
       if (!transfer || !finishing) throw refusals.unknownTransfer(id);
       await finishing;
@@ -337,40 +263,6 @@ class DirectoryStore implements ImageStore {
     const status = this.completeStatus(digest);
     if (status) return status;
     throw storeCorrupt(refusals.placeOf(digest), "the image's file was changed as soon as it was complete");
-  }
-
-  private async verifyArrived(transfer: Transfer, digest: string): Promise<void> {
-    const place = refusals.placeOf(digest);
-    const { blocks } = transfer;
-    requireAll(place, transfer);
-    const found = blocks.digest();
-    if (found !== digest) {
-      throw storeCorrupt(place, `every block has arrived, but together they are the image ${found}`);
-    }
-    await this.verifyClaims(transfer, place);
-    await transfer.seal();
-    // A disk that failed in the meantime leaves nothing sure.
-    requireAll(place, transfer);
-    await this.verifyClaims(transfer, place);
-    const files = this.files.of(digest);
-    const { partial } = this.files.ofTransfer(transfer.id);
-    await writeManifest(this.files, files.manifest, transfer.sizeBytes, blocks.leaves());
-    await chmod(partial, 0o444);
-    await utimes(partial, new Date(), new Date());
-    await rename(partial, files.image);
-    transfer.digest = digest;
-    transfer.retire();
-    await this.files.syncDirectory();
-    this.held.add(digest, transfer.sizeBytes);
-  }
-
-  private async verifyClaims(transfer: Transfer, place: string): Promise<void> {
-    const bad = await transfer.verifyClaims();
-    if (bad.length === 0) return;
-    throw storeCorrupt(
-      place,
-      `${bad.length} blocks are wrong on the disk of the image store, first at offset ${bad[0] * BLOCK_BYTES}`,
-    );
   }
 
   private rememberFinished(id: string, digest: string): void {
@@ -435,12 +327,6 @@ class DirectoryStore implements ImageStore {
   private usedBy(digest: string): readonly string[] {
     return this.options.usedBy?.(digest) ?? [];
   }
-}
-
-/** @throws ImageStoreError `image-incomplete` */
-function requireAll(place: string, { blocks }: Transfer): void {
-  const missing = blocks.missing();
-  if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
 }
 
 function* blocksOf(sizeBytes: number, signal: AbortSignal | undefined): Generator<number> {
