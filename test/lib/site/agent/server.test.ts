@@ -295,7 +295,7 @@ describe("bodies that come all at once", () => {
       listen: { host: "127.0.0.1", port: 0 },
       token: new TokenCheck("t".repeat(32)),
       router: new Router([
-        { method: "PUT", path: "/v1/segments/{id}", takes: { maxBytes: 16 * MB }, handle },
+        { method: "PUT", path: "/v1/segments/{id}", takes: { maxBytes: 16 * MB }, party: "id", handle },
         { method: "GET", path: "/v1/now", takes: "nothing", handle: () => ({ status: 200, body: {} }) },
       ]),
       log: () => undefined,
