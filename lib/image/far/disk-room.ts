@@ -11,8 +11,18 @@ export async function freeBytes(directory: string): Promise<number> {
   return bavail * bsize - SPARE_DISK_BYTES;
 }
 
-/** @throws ImageStoreError `disk-full` when there is no room for so many bytes more */
-export async function requireRoom(directory: string, place: string, neededBytes: number): Promise<void> {
+/**
+ * @param makeRoom may free some
+ * @throws ImageStoreError `disk-full` when there is no room for so many bytes more
+ */
+export async function requireRoom(
+  directory: string,
+  place: string,
+  neededBytes: number,
+  makeRoom: (neededBytes: number) => Promise<void>,
+): Promise<void> {
+  if ((await freeBytes(directory)) >= neededBytes) return;
+  await makeRoom(neededBytes);
   const free = await freeBytes(directory);
   if (free >= neededBytes) return;
   throw diskFull(

@@ -70,6 +70,7 @@ export class SegmentIntake {
       });
       try {
         requireRange(place, transfer, head, content.rangeBytes);
+        for (const base of content.bases) transfer.copied.add(base);
         const { spaces, directSpaces } = this;
         await applySegment({ place, transfer, held, spaces, directSpaces, onDamaged }, content);
         return true;
