@@ -6,9 +6,6 @@ import { bring, digestOfImage, segmentsOf, transferId } from "./support/segments
 import { hexOf, imageOf, testStores } from "./support/stores";
 
 const stores = testStores();
-afterEach(() => {
-  jest.restoreAllMocks();
-});
 
 const HOUR = 60 * 60_000;
 

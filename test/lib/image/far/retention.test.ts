@@ -8,9 +8,6 @@ import { bring, digestOfImage, holds, partsOf, sealed, segmentsOf, transferId } 
 import { hexOf, testStores } from "./support/stores";
 
 const stores = testStores();
-afterEach(() => {
-  jest.restoreAllMocks();
-});
 
 const MINUTE = 60_000;
 const image = (number: number) => bytesOf(number, 50_000);

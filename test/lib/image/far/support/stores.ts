@@ -29,10 +29,13 @@ export class TestStores {
   readonly remove = (): void => this.directory.remove();
 }
 
-/** Stores that are closed after each test, and removed after all. */
+/** Stores that are closed after each test, on disks that work again, and removed after all. */
 export function testStores(): TestStores {
   const stores = new TestStores();
-  afterEach(stores.closeAll);
+  afterEach(() => {
+    jest.restoreAllMocks();
+    return stores.closeAll();
+  });
   afterAll(stores.remove);
   return stores;
 }
