@@ -238,8 +238,10 @@ describe("a disk that is too full for what arrives", () => {
   });
 
   it("parts with none when all that may go would not be enough", async () => {
-    const { store, path, evicted } = await holding([1, 2, 3]);
-    diskOf(path, 2 * MIB);
+    const { store, path, evicted } = await storeOf(5);
+    await bringAged(store, path, [1]);
+    for (const number of [2, 3]) await bring(store, transferId(number), large(number));
+    diskOf(path, 5.7 * MIB);
     await expect(bring(store, transferId(5), large(5))).rejects.toMatchObject({ code: "disk-full" });
     expect(evicted).toEqual([]);
   });
