@@ -12,7 +12,7 @@ import {
 import { formatCap } from "../../lib/image/bandwidth";
 import type { PoolTraffic, SiteContext } from "../../lib/site/api";
 import { SiteDirectory } from "../../lib/site/client";
-import { sleep } from "../../lib/wait";
+import { sleep, type Progress } from "../../lib/wait";
 import { EXIT, interruptSignal, printable, reportsOf, table } from "../output";
 import { endpointsOf } from "../project";
 
@@ -143,7 +143,10 @@ function hookLines(name: string, status: HookNow): string[] {
   const progress = status.running?.progress;
   if (status.running) {
     const what = progress ? `${progress.step} ${progress.subject}: ${progress.message}` : status.running.step;
-    lines.push(`hook ${name}: running for ${formatDuration(Date.now() - status.running.since)}: ${what}`);
+    const parts = [what, ...(progress ? howFar(progress) : [])];
+    lines.push(
+      `hook ${name}: running for ${formatDuration(Date.now() - status.running.since)}: ${parts.join(", ")}`,
+    );
   }
   if (status.prePosition) lines.push(...prePositionLines(name, status.prePosition));
   if (status.lastProblem)
@@ -153,6 +156,13 @@ function hookLines(name: string, status: HookNow): string[] {
   return lines;
 }
 
+function howFar({ fraction, etaMs }: Pick<Progress, "fraction" | "etaMs">): readonly string[] {
+  return [
+    ...(fraction === undefined ? [] : [`${Math.floor(fraction * 100)} %`]),
+    ...(etaMs === undefined ? [] : [`${formatDuration(etaMs)} to go`]),
+  ];
+}
+
 function prePositionLines(name: string, status: PrePositionStatus): string[] {
   const { lastDone, lastProblem, nextAt, running, seed, why } = status;
   const head = `hook ${name}: image`;
@@ -160,8 +170,7 @@ function prePositionLines(name: string, status: PrePositionStatus): string[] {
   const parts = [
     running?.capBps === undefined ? undefined : `at most ${formatCap(running.capBps)}`,
     running?.message,
-    running?.fraction === undefined ? undefined : `${Math.floor(running.fraction * 100)} %`,
-    running?.etaMs === undefined ? undefined : `${formatDuration(running.etaMs)} to go`,
+    ...(running ? howFar(running) : []),
   ].filter((part) => part !== undefined);
   const lines = [
     running

@@ -119,7 +119,12 @@ export class PrePositioner {
     if (cloud?.reachable && !this.run) this.linkBps = cloud.linkBps;
     const burst = burstInWords(state);
     if (this.run) {
-      const paused = this.pausedInWords(this.run.plan, now);
+      const { plan: begunWith, since } = this.run;
+      // What the machine allows, the transfer follows by itself.
+      const isPaceOld = capAt(begunWith, new Date(now)) !== capAt(begunWith, new Date(since));
+      const paused =
+        this.pausedInWords(begunWith, now) ??
+        (isPaceOld ? "it goes on at once with what its window allows now" : undefined);
       const why = burst === undefined ? paused : `demand comes first: ${burst}`;
       if (why !== undefined) this.abort(this.run, why);
       return;

@@ -43,6 +43,7 @@ export class Pace {
   private filledAt: number;
   private readonly waiting: Waiter[] = [];
   private cancelTimer: (() => void) | undefined;
+  private grantedBytes = 0;
 
   /** @param bps bits per second; undefined: no limit; 0: paused */
   constructor(
@@ -56,6 +57,11 @@ export class Pace {
   /** Bits per second that are let through at present; undefined: no limit; 0: paused. */
   get bps(): number | undefined {
     return this.bytesPerSecond === undefined ? undefined : this.bytesPerSecond * 8;
+  }
+
+  /** Bytes that had their turn since it was made. */
+  get passedBytes(): number {
+    return this.grantedBytes;
   }
 
   /** How much to take and send at once, so that what is sent is even. */
@@ -76,8 +82,11 @@ export class Pace {
   /** Waits for the turn of so many bytes. @throws AbortedError, and then the bytes that had their turn are gone */
   take(bytes: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(new AbortedError("stopped"));
-    if (bytes <= 0 || (this.bytesPerSecond === undefined && this.waiting.length === 0))
+    if (bytes <= 0) return Promise.resolve();
+    if (this.bytesPerSecond === undefined && this.waiting.length === 0) {
+      this.grantedBytes += bytes;
       return Promise.resolve();
+    }
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         const at = this.waiting.indexOf(waiter);
@@ -108,7 +117,9 @@ export class Pace {
       const slice = Math.min(first.left, this.sliceBytes);
       if (this.bytesPerSecond !== undefined && this.tokens < slice) break;
       if (this.bytesPerSecond !== undefined) this.tokens -= slice;
-      first.left -= this.bytesPerSecond === undefined ? first.left : slice;
+      const granted = this.bytesPerSecond === undefined ? first.left : slice;
+      first.left -= granted;
+      this.grantedBytes += granted;
       this.waiting.shift();
       if (first.left > 0) this.waiting.push(first);
       else first.resolve();

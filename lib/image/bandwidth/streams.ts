@@ -140,6 +140,9 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
   if (lastBps === undefined || settledBps === undefined) {
     // Streams that lose nothing open their windows by themselves: wait until they no longer do.
     if (isClean && (lastBps === undefined || goodputBps >= lastBps * WORTH_MORE)) return seen;
+    // Each new stream of a full link that loses nothing floods its queue once: not before it has been filled for a while.
+    const isSlow = now.linkBps !== undefined && goodputBps < now.linkBps * FELL;
+    if (isClean && now.isSlowedByLoss && !isSlow) return rest(seen, goodputBps, "nothing is lost");
     return more(seen, sample);
   }
   // One odd second is no change of the link.
@@ -187,6 +190,8 @@ function judgeFewer(now: Streams, sample: StreamsSample): Streams {
   const trial = now.trial as NonNullable<Streams["trial"]>;
   if (sample.goodputBps < trial.goodputBps * KEEPS) {
     const back = { ...now, streams: trial.from, floor: trial.from };
+    // Half of them carry about half: their windows are what holds them back, and twice as many may carry twice as much.
+    if (sample.goodputBps < trial.goodputBps * FELL) return more(back, { goodputBps: trial.goodputBps });
     return rest(back, trial.goodputBps, `${now.streams} brought less`);
   }
   return rest({ ...now, rested: 0 }, sample.goodputBps, `they carry as much as ${trial.from}`);

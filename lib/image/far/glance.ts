@@ -1,8 +1,9 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import type { ImageStatus } from "../../site/api";
 import { isMissingFile } from "../errors";
-import type { TransferRequest, TransferState } from "../wire/target";
+import type { TakePiece, TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
 import { StoreFiles } from "./files";
+import { giveFile } from "./give-file";
 import { Journal } from "./journal";
 import { LeafTable } from "./leaf-table";
 import { Link } from "./link";
@@ -35,10 +36,10 @@ export class StoreGlance {
     return { complete, arrived: complete ? "" : await this.arrived(id, sizeBytes), ...known };
   }
 
-  /** Undefined also for an image that nobody has made an index of yet. */
-  async fetchIndex(digest: string): Promise<Uint8Array | undefined> {
+  /** False also for an image that nobody has made an index of yet. */
+  async fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean> {
     refusals.requireDigest(digest);
-    return readFile(this.files.of(digest).index).catch(() => undefined);
+    return giveFile(this.files.of(digest).index, take, options?.signal);
   }
 
   private async held(): Promise<ImageStatus[]> {
@@ -58,7 +59,8 @@ export class StoreGlance {
       const completedAt = Math.round(found.mtimeMs);
       held.push({ digest, sizeBytes, complete: true, presentBytes: sizeBytes, completedAt, usedBy: [] });
     }
-    return held;
+    // As the store itself offers them.
+    return held.sort((one, other) => (other.completedAt ?? 0) - (one.completedAt ?? 0));
   }
 
   private async arrived(id: string, sizeBytes: number): Promise<string> {

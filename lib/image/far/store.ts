@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import { AbortedError, messageOf } from "../../errors";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../site/api";
@@ -6,13 +5,14 @@ import { hexOf } from "../digest";
 import { storeCorrupt } from "../errors";
 import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
 import { decodeSegmentInSlices, MAX_SEGMENT_BYTES } from "../wire/segment";
-import type { TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
+import type { TakePiece, TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
 import { completeImage } from "./completion";
 import { KeyedLock } from "./concurrency";
 import type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
 import { requireRoom } from "./disk-room";
 import { Estimates } from "./estimates";
 import { removeAll, StoreFiles } from "./files";
+import { giveFile } from "./give-file";
 import { HeldImages } from "./held";
 import { Indexer } from "./indexer";
 import { SegmentIntake } from "./intake";
@@ -150,9 +150,9 @@ class DirectoryStore implements ImageStore {
     return this.unwatched.track(this.locks.run(digest, () => this.finish(id, digest)));
   }
 
-  async fetchIndex(digest: string, options?: TargetCallOptions): Promise<Uint8Array | undefined> {
+  async fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean> {
     const path = await this.indexPath(digest, options);
-    return path === undefined ? undefined : readFile(path).catch(() => undefined);
+    return path !== undefined && giveFile(path, take, options?.signal);
   }
 
   async indexPath(digest: string, options?: TargetCallOptions): Promise<string | undefined> {

@@ -25,9 +25,26 @@ export class BlockPlanner {
   ) {}
 
   async add(block: Block, to: SegmentBuilder): Promise<void> {
-    if (!block.chunks || !block.leaf) to.zero(block.length);
-    else await this.addChunks(block, block.chunks, to);
+    const { chunks, leaf } = block;
+    const whole = leaf && this.known.wholeBlock(leaf);
+    if (!chunks || !leaf) to.zero(block.length);
+    else if (whole) this.addWhole(block, chunks, whole, to);
+    else await this.addChunks(block, chunks, to);
     to.endBlock(block.leaf);
+  }
+
+  private addWhole(
+    block: Block,
+    chunks: ChunkList,
+    { image, offset }: { readonly image: number; readonly offset: number },
+    to: SegmentBuilder,
+  ): void {
+    const { count, ends, keys } = chunks;
+    for (let i = 0, from = 0; i < count; from = ends[i++]) {
+      if (!chunks.isHole(i)) this.known.table.add(keys[i * 2], keys[i * 2 + 1], SELF, block.offset + from);
+    }
+    this.known.noteUsed(image, offset, block.length);
+    to.copy(this.known.digestOf(image), offset, block.length);
   }
 
   private async addChunks(block: Block, chunks: ChunkList, to: SegmentBuilder): Promise<void> {
@@ -40,7 +57,7 @@ export class BlockPlanner {
       for (const piece of pieces) this.emit(piece, undefined, to);
       return;
     }
-    await this.known.lookUpTo(block.offset);
+    await this.known.lookUpTo(block.reached);
     const bytes = await block.bytes();
     const matches = await this.matches(bytes, pieces, fresh);
     let next = 0;

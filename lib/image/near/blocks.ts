@@ -7,12 +7,15 @@ import type { IndexReader } from "../wire/index-reader";
 import type { IndexWriter } from "../wire/index-writer";
 import { sourceChanged } from "../source";
 import type { CanonicalImage } from "./canonical-image";
+import { ScanOrder } from "./scan-order";
 
 /** One block of an image, with what it consists of. */
 export interface Block {
   readonly number: number;
   readonly offset: number;
   readonly length: number;
+  /** All of the image before this offset was gone through. */
+  readonly reached: number;
   /** Undefined: zeros only. */
   readonly leaf: Buffer | undefined;
   /** Undefined: zeros only. Valid until the next block is asked for. */
@@ -22,79 +25,162 @@ export interface Block {
 }
 
 /** Blocks that are read with one call: each is a turn of the event loop and of a thread. */
-const BLOCKS_A_READ = 4;
+export const BLOCKS_A_READ = 4;
+
+/** What early blocks consist of is remembered until their turn comes in the index: some 5 KB each. */
+const MAX_EARLY_BLOCKS = 2048;
+
+export interface ScanOptions {
+  /** Parts of {@link BLOCKS_A_READ} blocks, in which order. @default from the beginning to the end */
+  readonly order?: ScanOrder;
+  /** Will a stream soon wait for something to send? @default never */
+  readonly isLinkHungry?: () => boolean;
+  readonly signal?: AbortSignal;
+}
 
 /**
- * Reads an image from its first block to its last, and writes down what it consists of.
+ * Reads an image once, all of it, and writes down what it consists of.
  * @param index takes every block; finished by the caller
  * @returns the image's digest, when all blocks were gone through
  */
 export async function* scanBlocks(
   image: CanonicalImage,
   index: IndexWriter,
-  signal?: AbortSignal,
+  options: ScanOptions = {},
 ): AsyncGenerator<Block, string> {
-  const digest = new ImageDigest(image.sizeBytes);
-  const reader = new GroupReader(image);
+  const parts = Math.ceil(image.blockCount / BLOCKS_A_READ);
+  const { order = new ScanOrder(parts, () => false), isLinkHungry = () => false, signal } = options;
+  const records = new RecordsInOrder(image, index);
+  const reader = new PartReader(image, order, () => records.hasRoom && isLinkHungry());
   try {
-    for (let number = 0; number < image.blockCount; number++) {
+    for (let turn = 1; ; turn++) {
       if (signal?.aborted) throw new AbortedError(`stopped while reading ${image.source.path}`);
-      const length = image.lengthOf(number);
-      const bytes = await reader.read(number);
-      const found = bytes && chunkBlock(bytes);
-      const chunks = found && !(found.count === 1 && found.isHole(0)) ? found : undefined;
-      const leaf = chunks && bytes && leafOf(bytes);
-      digest.add(leaf ?? leafOfZeros(length));
-      if (leaf) await index.addBlock(leaf, chunks);
-      else index.addZeros();
-      const offset = number * BLOCK_BYTES;
-      yield {
-        number,
-        offset,
-        length,
-        leaf,
-        chunks,
-        bytes: () => Promise.resolve(bytes ?? Buffer.alloc(length)),
-      };
+      const part = await reader.next();
+      if (!part) break;
+      const end = Math.min(part.firstBlock + BLOCKS_A_READ, image.blockCount);
+      for (let number = part.firstBlock; number < end; number++) {
+        const length = image.lengthOf(number);
+        const at = (number - part.firstBlock) * BLOCK_BYTES;
+        const bytes = part.bytes?.subarray(at, at + length);
+        const found = bytes && chunkBlock(bytes);
+        const chunks = found && !(found.count === 1 && found.isHole(0)) ? found : undefined;
+        const leaf = chunks && bytes && leafOf(bytes);
+        await records.add(number, leaf, chunks);
+        yield {
+          ...{ number, length, leaf, chunks },
+          offset: number * BLOCK_BYTES,
+          reached: Math.min(number, part.reached * BLOCKS_A_READ) * BLOCK_BYTES,
+          bytes: () => Promise.resolve(bytes ?? Buffer.alloc(length)),
+        };
+      }
       // Empty stretches are gone through without a read: others want their turn too.
-      if (number % 256 === 255) await nextTurn();
+      if (turn % 64 === 0) await nextTurn();
     }
-    return digest.finish();
+    return records.digest();
   } finally {
     await reader.end();
   }
 }
 
-/** Reads an image's blocks in their order, a few at a time, and the next few meanwhile. */
-class GroupReader {
-  private readonly spaces = [0, 1].map(() => Buffer.allocUnsafeSlow(BLOCKS_A_READ * BLOCK_BYTES));
-  private readonly readings: Promise<boolean>[] = [];
+/** Writes down blocks as they follow each other in the image, in whatever order they were read. */
+class RecordsInOrder {
+  private readonly image: ImageDigest;
+  private readonly early = new Map<
+    number,
+    { readonly leaf: Buffer; readonly chunks: ChunkList } | undefined
+  >();
+  private next = 0;
 
-  constructor(private readonly image: CanonicalImage) {
-    this.start(0);
+  constructor(
+    private readonly source: CanonicalImage,
+    private readonly index: IndexWriter,
+  ) {
+    this.image = new ImageDigest(source.sizeBytes);
   }
 
-  /** The bytes of the next block, valid until the one after; undefined where all is zeros without having been read. */
-  async read(block: number): Promise<Buffer | undefined> {
-    const group = Math.floor(block / BLOCKS_A_READ);
-    if (block % BLOCKS_A_READ === 0) this.start(group + 1);
-    if (!(await this.readings[group % 2])) return undefined;
-    const at = (block % BLOCKS_A_READ) * BLOCK_BYTES;
-    return this.spaces[group % 2].subarray(at, at + this.image.lengthOf(block));
+  /** May others still come early? */
+  get hasRoom(): boolean {
+    return this.early.size < MAX_EARLY_BLOCKS;
+  }
+
+  async add(block: number, leaf: Buffer | undefined, chunks: ChunkList | undefined): Promise<void> {
+    if (block !== this.next) {
+      this.early.set(block, leaf && chunks && { leaf, chunks: copyOf(chunks) });
+      return;
+    }
+    await this.write(leaf, chunks);
+    while (this.early.has(this.next)) {
+      const record = this.early.get(this.next);
+      this.early.delete(this.next);
+      await this.write(record?.leaf, record?.chunks);
+    }
+  }
+
+  digest(): string {
+    return this.image.finish();
+  }
+
+  private async write(leaf: Buffer | undefined, chunks: ChunkList | undefined): Promise<void> {
+    const length = this.source.lengthOf(this.next++);
+    this.image.add(leaf ?? leafOfZeros(length));
+    if (leaf && chunks) await this.index.addBlock(leaf, chunks);
+    else this.index.addZeros();
+  }
+}
+
+/** The chunker's own is gone with the next block. */
+function copyOf({ count, ends, keys }: ChunkList): ChunkList {
+  const own = keys.slice();
+  const isHole = (entry: number) => own[entry * 2] === 0 && own[entry * 2 + 1] === 0;
+  return { count, ends: ends.slice(), keys: own, isHole };
+}
+
+interface ReadPart {
+  readonly firstBlock: number;
+  /** Valid until the part after the next is asked for; undefined where all is zeros without having been read. */
+  readonly bytes: Buffer | undefined;
+  /** Parts before this one were all asked for when this one was. */
+  readonly reached: number;
+}
+
+/** Reads an image's parts in the order that it is told, and the next one meanwhile. */
+class PartReader {
+  private readonly spaces = [0, 1].map(() => Buffer.allocUnsafeSlow(BLOCKS_A_READ * BLOCK_BYTES));
+  private ahead: Promise<ReadPart> | undefined;
+  private turn = 0;
+
+  constructor(
+    private readonly image: CanonicalImage,
+    private readonly order: ScanOrder,
+    private readonly isLinkHungry: () => boolean,
+  ) {}
+
+  async next(): Promise<ReadPart | undefined> {
+    this.ahead ??= this.start();
+    const part = await this.ahead;
+    this.ahead = this.start();
+    return part;
   }
 
   async end(): Promise<void> {
-    await Promise.allSettled(this.readings);
+    await this.ahead?.catch(() => undefined);
   }
 
-  private start(group: number): void {
-    const offset = group * BLOCKS_A_READ * BLOCK_BYTES;
-    if (offset >= this.image.sizeBytes) return;
-    const bytes = Math.min(BLOCKS_A_READ * BLOCK_BYTES, this.image.sizeBytes - offset);
-    const reading = this.image.read(this.spaces[group % 2].subarray(0, bytes), offset);
+  private start(): Promise<ReadPart> | undefined {
+    const number = this.order.take(this.isLinkHungry());
+    if (number === undefined) return undefined;
+    const reading = this.read(number, this.order.reached, this.spaces[this.turn++ % 2]);
     // A failure is told when its turn comes.
     reading.catch(() => undefined);
-    this.readings[group % 2] = reading;
+    return reading;
+  }
+
+  private async read(number: number, reached: number, space: Buffer): Promise<ReadPart> {
+    const firstBlock = number * BLOCKS_A_READ;
+    const offset = firstBlock * BLOCK_BYTES;
+    const bytes = space.subarray(0, Math.min(space.length, this.image.sizeBytes - offset));
+    const isRead = await this.image.read(bytes, offset);
+    return { firstBlock, reached, bytes: isRead ? bytes : undefined };
   }
 }
 
@@ -111,7 +197,7 @@ export async function* indexedBlocks(
     const length = image.lengthOf(number);
     const leaf = found.isZeros ? undefined : Buffer.from(found.leaf);
     yield {
-      ...{ number, offset: number * BLOCK_BYTES, length, leaf },
+      ...{ number, offset: number * BLOCK_BYTES, length, leaf, reached: number * BLOCK_BYTES },
       chunks: found.isZeros ? undefined : found,
       bytes: () => readVerified(image, number, leaf, space.subarray(0, length)),
     };

@@ -21,11 +21,14 @@ export interface SourceOptions {
  * have the same digest.
  */
 export class CanonicalImage {
+  private inUseBlocks: Promise<Extents> | undefined;
+
   private constructor(
     readonly source: ImageSource,
     readonly map: ExtentMap,
     /** What has to be read; everything else is zeros. */
     private readonly readable: Extents,
+    private readonly exact: boolean,
   ) {}
 
   /** @throws SpillwayError for a file that is missing, unreadable, or no image of its format */
@@ -33,7 +36,8 @@ export class CanonicalImage {
     const source = await openImageSource(options.source, { format: options.format });
     try {
       const map = await mapExtents(source, { exact: options.exact, signal });
-      return new CanonicalImage(source, map, map.inUse.intersect(await source.allocated()));
+      const readable = map.inUse.intersect(await source.allocated());
+      return new CanonicalImage(source, map, readable, options.exact ?? false);
     } catch (error) {
       await source.close();
       throw error;
@@ -51,6 +55,19 @@ export class CanonicalImage {
   /** Bytes that have to be read. */
   get readableBytes(): number {
     return this.readable.bytes;
+  }
+
+  /** What its file systems have in use: less than is read of an image that counts bit by bit. */
+  inUse(signal?: AbortSignal): Promise<Extents> {
+    this.inUseBlocks ??= this.exact
+      ? mapExtents(this.source, { signal }).then(({ inUse }) => inUse.intersect(this.readable))
+      : Promise.resolve(this.readable);
+    return this.inUseBlocks;
+  }
+
+  /** How many of the bytes from `from` to `to` have to be read. */
+  readableWithin(from: number, to: number): number {
+    return this.readable.bytesWithin(from, to);
   }
 
   /** Bytes of a block: all have {@link BLOCK_BYTES}, but the last. */
@@ -77,6 +94,11 @@ export class CanonicalImage {
     into.fill(0, used);
     return true;
   }
+
+  /** As {@link read}, with the zeros written as well. */
+  readonly readAll = async (into: Uint8Array, offset: number): Promise<void> => {
+    if (!(await this.read(into, offset))) into.fill(0);
+  };
 
   close(): Promise<void> {
     return this.source.close();

@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import type { TransferEstimate } from "../../site/api";
+import { Reporter } from "../progress";
 import { IndexReader } from "../wire/index-reader";
 import type { ImageTarget } from "../wire/target";
 import { CanonicalImage } from "./canonical-image";
@@ -9,6 +11,12 @@ import { KnownImages, SELF } from "./known-images";
 
 /** Told while none was measured, bits per second. */
 const ASSUMED_RATE_BPS = 100_000_000;
+
+/**
+ * What the far side holds is waited for so long: longer than by a push, which uses late what comes late. What is told is remembered
+ * there for a day.
+ */
+const WAIT_MS = 60_000;
 
 /** What is asked about. */
 export interface EstimateOptions extends IndexOptions {
@@ -42,11 +50,16 @@ export async function estimateTransfer(options: EstimateOptions): Promise<Transf
     const rateBps = state.rateBps ?? ASSUMED_RATE_BPS;
     let sendBytes = 0;
     if (!state.complete) {
+      const reporter = new Reporter(context, options.subject ?? basename(options.source));
       const known = await KnownImages.load({
-        ...{ images: state.images, image, cache, target, signal: context?.signal, withBytes: false },
+        ...{ images: state.images, image, cache, target, targetName, signal: context?.signal },
+        ...{ withBytes: false, waitMs: WAIT_MS, tell: (message) => reporter.say(message) },
       });
-      sendBytes = await newBytes(indexed, known, arrivedPrefixes(state.arrived));
-      await known.close();
+      try {
+        sendBytes = await newBytes(indexed, known, arrivedPrefixes(state.arrived));
+      } finally {
+        await known.close();
+      }
     }
     const now: TransferEstimate = {
       ...{
@@ -76,7 +89,7 @@ async function newBytes(
   try {
     for await (const found of index.blocks()) {
       const { block, leaf, count, ends, keys } = found;
-      if (found.isZeros || hasArrived(block, leaf)) continue;
+      if (found.isZeros || hasArrived(block, leaf) || known.wholeBlock(leaf)) continue;
       for (let i = 0, from = 0; i < count; from = ends[i++]) {
         if (found.isHole(i) || known.table.find(keys[i * 2], keys[i * 2 + 1]) >= 0) continue;
         known.table.add(keys[i * 2], keys[i * 2 + 1], SELF, 0);

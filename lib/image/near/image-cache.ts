@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile, readdir } from "node:fs/promises";
 import { homedir, hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hexOf } from "../digest";
 import { identityText, type FileIdentity } from "../source/identity";
 import { IndexReader } from "../wire/index-reader";
@@ -16,6 +16,11 @@ const RACY_COARSE_MS = 2_000;
 /** What nobody asked for in so long is removed. */
 const UNUSED_MS = 60 * 24 * 60 * 60_000;
 
+/** A draft that nobody wrote to in so long was left by a process that was killed. */
+const ABANDONED_MS = 24 * 60 * 60_000;
+/** `indexes` is what former versions wrote: what was read and what was told, side by side. */
+const KINDS = ["files", "images", "transfers", "scans", "told", "drafts", "indexes"];
+
 /** Which reading of a file: the same file read bit by bit may be another image. */
 export interface Reading {
   readonly identity: FileIdentity;
@@ -29,23 +34,34 @@ export interface KnownFile {
   readonly format: "raw" | "qcow2";
 }
 
+/** A file that held an image when it was read last. */
+export interface KeptFile extends KnownFile {
+  /** {@link nameOf} its reading then. */
+  readonly reading: string;
+}
+
 /** An image whose index is kept. */
 export interface FoundImage {
   readonly digest: string;
   readonly indexPath: string;
 }
 
-interface FileRecord extends KnownFile {
+interface FileRecord extends KeptFile {
   readonly digest: string;
-  readonly reading: string;
 }
 
 /**
- * What the near side remembers: the index of every image it read or a site holds, which file held which image, and the transfers under
- * way. Nothing in it is needed: a cache that cannot be read or written only costs time.
+ * What the near side remembers: the index of every image it read, those that targets gave of what they hold, which file held which
+ * image, and the transfers under way. Nothing in it is needed: a cache that cannot be read or written only costs time.
+ *
+ * What a target says of the chunks of an image is its word alone. It counts for that target only, and never for a file of this side.
  */
 export class ImageCache {
-  constructor(readonly directory: string = defaultCacheDirectory()) {}
+  /** @param mostToldBytes what all indexes that targets told may take together; those that were not used for longest go first */
+  constructor(
+    readonly directory: string = defaultCacheDirectory(),
+    private readonly mostToldBytes = 2 ** 32,
+  ) {}
 
   /** The image in a file that has not changed since it was read. */
   async find(reading: Reading): Promise<FoundImage | undefined> {
@@ -55,23 +71,18 @@ export class ImageCache {
     return indexPath === undefined ? undefined : { digest: record.digest, indexPath };
   }
 
-  /** Path of the index of an image; undefined when it is not kept, or not whole. */
-  async index(digest: string): Promise<string | undefined> {
-    const path = this.indexPath(digest);
-    try {
-      const index = await IndexReader.open(path);
-      await index.close();
-      if (index.digest !== digest) return undefined;
-      const now = new Date();
-      await utimes(path, now, now).catch(() => undefined);
-      return path;
-    } catch {
-      return undefined;
-    }
+  /** Path of the index that this side made of an image; undefined when it is not kept, or not whole. */
+  index(digest: string): Promise<string | undefined> {
+    return this.ifIndexOf(digest, this.indexPath(digest));
+  }
+
+  /** Path of the index that a target gave of an image which it holds. */
+  async toldIndex(digest: string, target: string): Promise<string | undefined> {
+    return target === "" ? undefined : this.ifIndexOf(digest, this.toldPath(digest, target));
   }
 
   /** A file that held this image when it was read last, as far as is known; whether it still does is for the caller to find out. */
-  async fileOf(digest: string): Promise<(KnownFile & { readonly reading: string }) | undefined> {
+  async fileOf(digest: string): Promise<KeptFile | undefined> {
     return readJson<FileRecord>(this.file("images", hexOf(digest) ?? ""));
   }
 
@@ -79,7 +90,7 @@ export class ImageCache {
   async draft(): Promise<string> {
     const name = `${process.pid}-${randomBytes(6).toString("hex")}.draft`;
     try {
-      const directory = join(this.directory, "indexes");
+      const directory = join(this.directory, "drafts");
       await mkdir(directory, { recursive: true, mode: 0o700 });
       return join(directory, name);
     } catch {
@@ -87,15 +98,20 @@ export class ImageCache {
     }
   }
 
-  /** Keeps a finished draft as the index of its image. @returns where it is from now on */
-  async keepIndex(draft: string, digest: string): Promise<string> {
-    const path = this.indexPath(digest);
-    try {
-      await rename(draft, path);
-      return path;
-    } catch {
-      return draft;
-    }
+  /** Keeps a finished draft as the index of the image that this side read. @returns where it is from now on */
+  keepIndex(draft: string, digest: string): Promise<string> {
+    return this.keep(draft, this.indexPath(digest));
+  }
+
+  /**
+   * Keeps a draft as what a target gave as the index of an image which it holds; not for a target without a name, which may be any.
+   * @returns where it is from now on: still the draft, when it is not kept
+   */
+  async keepToldIndex(draft: string, digest: string, target: string): Promise<string> {
+    if (target === "") return draft;
+    const path = await this.keep(draft, this.toldPath(digest, target));
+    await this.boundTold();
+    return path;
   }
 
   /** Remembers that this file holds this image. */
@@ -131,8 +147,35 @@ export class ImageCache {
     );
   }
 
+  private async ifIndexOf(digest: string, path: string): Promise<string | undefined> {
+    try {
+      const index = await IndexReader.open(path);
+      await index.close();
+      if (index.digest !== digest) return undefined;
+      const now = new Date();
+      await utimes(path, now, now).catch(() => undefined);
+      return path;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private async keep(draft: string, path: string): Promise<string> {
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rename(draft, path);
+      return path;
+    } catch {
+      return draft;
+    }
+  }
+
   private indexPath(digest: string): string {
-    return join(this.directory, "indexes", `${hexOf(digest) ?? ""}.index`);
+    return join(this.directory, "scans", `${hexOf(digest) ?? ""}.index`);
+  }
+
+  private toldPath(digest: string, target: string): string {
+    return join(this.directory, "told", `${sha256Hex(`${digest}\n${target}`)}.index`);
   }
 
   private file(kind: "files" | "images" | "transfers", name: string): string {
@@ -150,13 +193,33 @@ export class ImageCache {
     }
   }
 
+  /** Targets may tell any number of images that they made up. */
+  private async boundTold(): Promise<void> {
+    const directory = join(this.directory, "told");
+    const names = await readdir(directory).catch(() => []);
+    const found = await Promise.all(
+      names.map(async (name) => {
+        const path = join(directory, name);
+        const { size = 0, mtimeMs = 0 } = (await stat(path).catch(() => undefined)) ?? {};
+        return { path, size, mtimeMs };
+      }),
+    );
+    found.sort((one, other) => other.mtimeMs - one.mtimeMs);
+    let bytes = 0;
+    for (const { path, size } of found) {
+      bytes += size;
+      if (bytes > this.mostToldBytes) await rm(path, { force: true }).catch(() => undefined);
+    }
+  }
+
   private async removeUnused(): Promise<void> {
-    for (const kind of ["files", "images", "transfers", "indexes"]) {
+    for (const kind of KINDS) {
+      const unusedMs = kind === "drafts" ? ABANDONED_MS : UNUSED_MS;
       const directory = join(this.directory, kind);
       for (const name of await readdir(directory).catch(() => [])) {
         const path = join(directory, name);
         const found = await stat(path).catch(() => undefined);
-        if (found && Date.now() - found.mtimeMs > UNUSED_MS) await rm(path, { force: true }).catch(() => {});
+        if (found && Date.now() - found.mtimeMs > unusedMs) await rm(path, { force: true }).catch(() => {});
       }
     }
   }

@@ -6,7 +6,7 @@ import type { PartReport } from "../extents";
 import { requireDigest } from "../digest";
 import { RateMeter, Reporter } from "../progress";
 import { IndexWriter } from "../wire/index-writer";
-import { scanBlocks, type Block } from "./blocks";
+import { scanBlocks, type Block, type ScanOptions } from "./blocks";
 import { CanonicalImage, type SourceOptions } from "./canonical-image";
 import { ImageCache, type FoundImage } from "./image-cache";
 
@@ -87,7 +87,7 @@ export async function readAndKeep(
         );
       }
     },
-    context?.signal,
+    { signal: context?.signal },
   );
 }
 
@@ -100,7 +100,7 @@ export async function scanAndKeep(
   cache: ImageCache,
   exact: boolean,
   go: (blocks: AsyncGenerator<Block, string>) => Promise<string>,
-  signal?: AbortSignal,
+  options: ScanOptions = {},
 ): Promise<FoundImage> {
   const { source } = image;
   const startedAt = Date.now();
@@ -108,7 +108,7 @@ export async function scanAndKeep(
   const writer = await IndexWriter.create(draft, image.sizeBytes);
   let isFinished = false;
   try {
-    const digest = await go(scanBlocks(image, writer, signal));
+    const digest = await go(scanBlocks(image, writer, options));
     await source.requireUnchanged();
     await writer.finish(digest);
     isFinished = true;

@@ -9,6 +9,10 @@ import { SegmentBuilder, type SegmentPlan } from "./segment-builder";
 const PACKING_AT_ONCE = Math.min(3, availableParallelism());
 /** Packed segments that wait for a stream: enough for two seconds in which nothing new is found. */
 const READY_BYTES = 28 * 1024 * 1024;
+/** With less, the link may soon wait: about half a second at 100 Mbit/s. */
+const HUNGRY_BYTES = 6 * 1024 * 1024;
+/** One where the image is read in order, one where what is likely new is read first. */
+const OPEN_AT_ONCE = 2;
 /** Of brotli, the least effort first. Below them a tenth more is sent; beyond, twice the time gains a hundredth. */
 const QUALITIES = [4, 5];
 const FIRST_QUALITY = 1;
@@ -38,6 +42,8 @@ export class Packer<T> {
   private readonly ready: ReadySegment[] = [];
   private readyBytes = 0;
   private readonly packing = new Set<Promise<void>>();
+  /** The one that was used last is the last. */
+  private readonly open: SegmentBuilder[] = [];
   private readonly spaces = new Spaces(PACKING_AT_ONCE * 3);
   private readonly waitingSpaces = new Spaces();
   private failure: { readonly error: unknown } | undefined;
@@ -76,6 +82,11 @@ export class Packer<T> {
     return this.ready.length > 0;
   }
 
+  /** Will a stream soon wait for a segment? */
+  get isHungry(): boolean {
+    return this.readyBytes < HUNGRY_BYTES;
+  }
+
   /** The next segment; undefined when there is none left. @throws what reading or packing threw */
   async next(): Promise<ReadySegment | undefined> {
     for (;;) {
@@ -112,31 +123,46 @@ export class Packer<T> {
   }
 
   private async produce(): Promise<void> {
-    const { blocks, skip, planner, literalBytes, onScanned } = this.options;
-    let builder: SegmentBuilder | undefined;
+    const { blocks, skip, planner, onScanned } = this.options;
     try {
       for (;;) {
         const next = await blocks.next();
-        if (this.isStopped || this.failure) break;
+        if (this.isStopped || this.failure) return;
         if (next.done) {
           this.outcome = { value: next.value };
           break;
         }
         const block = next.value;
         onScanned(block);
-        const isSkipped = skip(block);
-        if (!isSkipped) {
-          builder ??= new SegmentBuilder(block.number, literalBytes(), this.spaces);
-          await planner.add(block, builder);
+        if (skip(block)) {
+          await this.close(this.open.find(({ nextBlock }) => nextBlock === block.number));
+          continue;
         }
-        if (!builder || !(isSkipped || builder.isFull)) continue;
-        await this.pack(builder);
-        builder = undefined;
+        const builder = await this.builderFor(block.number);
+        await planner.add(block, builder);
+        if (builder.isFull) await this.close(builder);
       }
     } finally {
       await blocks.return(undefined as T);
     }
-    if (builder && this.outcome) await this.pack(builder);
+    for (const builder of [...this.open]) await this.close(builder);
+  }
+
+  /** The one that this block follows, else a new one; the one that was used least recently makes room for it. */
+  private async builderFor(block: number): Promise<SegmentBuilder> {
+    const { open, spaces, options } = this;
+    const at = open.findIndex(({ nextBlock }) => nextBlock === block);
+    if (at < 0 && open.length === OPEN_AT_ONCE) await this.close(open[0]);
+    const builder =
+      at < 0 ? new SegmentBuilder(block, options.literalBytes(), spaces) : open.splice(at, 1)[0];
+    open.push(builder);
+    return builder;
+  }
+
+  private async close(builder: SegmentBuilder | undefined): Promise<void> {
+    if (!builder) return;
+    this.open.splice(this.open.indexOf(builder), 1);
+    await this.pack(builder);
   }
 
   /** Waits for its turn, then packs in the background. */

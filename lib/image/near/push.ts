@@ -11,13 +11,14 @@ import type { ImageTarget, TransferState } from "../wire/target";
 import { Acknowledged } from "./acknowledged";
 import { arrivedPrefixes } from "./arrived";
 import { BlockPlanner } from "./block-planner";
-import { indexedBlocks, type Block } from "./blocks";
+import { BLOCKS_A_READ, indexedBlocks, type Block } from "./blocks";
 import { CanonicalImage, type SourceOptions } from "./canonical-image";
 import { ImageCache, type FoundImage, type Reading } from "./image-cache";
 import { readAndKeep, scanAndKeep, wrongDigest } from "./index-image";
 import { KnownImages } from "./known-images";
 import { Packer } from "./packer";
 import { codeOf, Retry } from "./retry";
+import { ScanOrder } from "./scan-order";
 import { segmentBytes, Sender, type SenderOptions } from "./sender";
 
 const PATIENCE_MS = 300_000;
@@ -89,6 +90,8 @@ class Push {
   private sentBytes = 0;
   private literalBytes = 0;
   private segments = 0;
+  /** Of the round that is going on. */
+  private packer: Packer<unknown> | undefined;
 
   constructor(
     private readonly options: PushOptions,
@@ -159,16 +162,22 @@ class Push {
   /** Sends all that has not arrived. @returns what the image is, which only its last block shows */
   private async send(id: string, state: TransferState, found: FoundImage | undefined): Promise<FoundImage> {
     const { image, cache, signal, options } = this;
+    const { target, targetName } = options;
     const known = await KnownImages.load({
-      ...{ images: state.images, image, cache, signal, target: options.target, withBytes: true },
+      ...{ images: state.images, image, cache, signal, target, targetName, withBytes: true },
+      tell: (message) => this.reporter.say(message),
     });
     try {
       if (!found) {
         const { exact = false } = options;
+        const parts = Math.ceil(image.blockCount / BLOCKS_A_READ);
+        const order = new ScanOrder(parts, (part) =>
+          blocksOf(part).some((block) => known.isLikelyNew(block)),
+        );
         return await scanAndKeep(
           ...([image, cache, exact] as const),
           (blocks) => this.sendBlocks(id, state, known, blocks),
-          signal,
+          { order, isLinkHungry: () => this.packer?.isHungry ?? true, signal },
         );
       }
       const index = await IndexReader.open(found.indexPath);
@@ -234,13 +243,18 @@ class Push {
         if (sent === 0) this.reporter.say(() => `reading: ${formatBytes(scanned)} of ${formatBytes(total)}`);
       },
     });
+    this.packer = packer;
     try {
       await sender.run(packer);
-      return await packer.result();
+      return packer.result();
     } finally {
       await packer.stop();
     }
   }
+}
+
+function blocksOf(part: number): readonly number[] {
+  return Array.from({ length: BLOCKS_A_READ }, (_, i) => part * BLOCKS_A_READ + i);
 }
 
 function progressText(sentBytes: number, rate: number, streams: number, done: number, total: number): string {

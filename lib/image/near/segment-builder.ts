@@ -42,6 +42,11 @@ export class SegmentBuilder {
     return this.filled >= this.literalBytes || this.leaves.length >= MAX_BLOCKS || this.ops.length >= MAX_OPS;
   }
 
+  /** The block that may be added. */
+  get nextBlock(): number {
+    return this.firstBlock + this.leaves.length;
+  }
+
   zero(length: number): void {
     const last = this.ops.at(-1);
     if (last?.kind === "zero") this.ops[this.ops.length - 1] = { kind: "zero", length: last.length + length };

@@ -26,10 +26,8 @@ import { codeOf, type Retry } from "./retry";
 
 /** Fewer leave the link idle while their last segments are written at the far side. */
 const FEWEST_STREAMS = 4;
-/** The number of streams is judged so often, when so many segments were taken meanwhile: fewer say little of a rate. */
+/** The number of streams is judged so often. */
 const JUDGE_MS = 1_000;
-const ENOUGH_SEGMENTS = 16;
-const LONGEST_JUDGE_MS = 2_000;
 /** Looks in a row without a stream that waited, for one to count. */
 const CALM_SAMPLES = 2;
 const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
@@ -91,7 +89,6 @@ export class Sender {
   private calm = 0;
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
-  private acknowledgedSegments = 0;
   private reopened = 0;
 
   constructor(private readonly options: SenderOptions) {
@@ -217,29 +214,27 @@ export class Sender {
     }
     acknowledged.add(segment.firstBlock, segment.blockCount);
     this.acknowledgedBytes += segment.bytes.length;
-    this.acknowledgedSegments++;
     onSent(segment);
   }
 
   private judge(packer: Packer<unknown>): NodeJS.Timeout {
     let at = performance.now();
-    let bytes = 0;
+    let bytes = this.pace.passedBytes;
     let counters: TcpCounters | undefined = readTcpCounters();
     const timer = setInterval(() => {
       const now = performance.now();
-      if (this.acknowledgedSegments < ENOUGH_SEGMENTS && now - at < LONGEST_JUDGE_MS) return;
-      this.acknowledgedSegments = 0;
       const after = readTcpCounters();
       // Streams that had nothing to send for a while burst into the link's queue when they have: that says nothing of the link.
       this.calm = this.starved > 0 ? 0 : this.calm + 1;
-      const goodputBps = ((this.acknowledgedBytes - bytes) * 8_000) / (now - at);
+      // What the system has taken says more of a second than the few segments that the far side has answered in it.
+      const goodputBps = ((this.pace.passedBytes - bytes) * 8_000) / (now - at);
       this.streams = nextStreams(this.streams, {
-        goodputBps,
+        goodputBps: this.acknowledgedBytes > 0 ? goodputBps : 0,
         loss: lossBetween(counters, after),
         capBps: this.pace.bps,
         wasStarved: this.calm < CALM_SAMPLES,
       });
-      [at, bytes, counters] = [now, this.acknowledgedBytes, after];
+      [at, bytes, counters] = [now, this.pace.passedBytes, after];
       this.starved = 0;
       this.startStreams(packer);
     }, JUDGE_MS);

@@ -20,7 +20,7 @@ export function glanceAtDirectory(directory: string): VerifiableTarget {
     );
   return {
     openTransfer: (id, request) => store.openTransfer(id, request),
-    fetchIndex: (digest) => store.fetchIndex(digest),
+    fetchIndex: (...args) => store.fetchIndex(...args),
     pinEstimate: (_digest, estimate) => Promise.resolve(estimate),
     ...{ putSegment: refuse, completeTransfer: refuse, verify: refuse },
   };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { sha256 } from "../digest";
 import { FormatError } from "../errors";
-import { BLOCK_BYTES, blockCountOf } from "./digest";
+import { BLOCK_BYTES, blockCountOf, LEAF_BYTES } from "./digest";
 
 /*
  * The index of an image: what it consists of. Little-endian; written and read block by block.
@@ -31,6 +31,17 @@ export const KEY_BYTES = 8;
 export const MAX_ENTRIES = 2 ** 16;
 /** What the record of a block takes at most. */
 export const MAX_RECORD_BYTES = 2 ** 20;
+
+/** The chunker cuts no chunk shorter than a sixth of an aligned 4 KiB, but the last before a hole, or before the end of the block. */
+const MOST_CUTS = 6 * (BLOCK_BYTES / 4096);
+const LONGEST_ENTRY_BYTES = 4 + KEY_BYTES;
+const BLOCK_RECORD_BYTES = RECORD_HEAD_BYTES + LEAF_BYTES + 4 + MOST_CUTS * LONGEST_ENTRY_BYTES + CHECK_BYTES;
+const END_RECORD_BYTES = RECORD_HEAD_BYTES + LEAF_BYTES + CHECK_BYTES;
+
+/** What the index of an image of this size takes at most, as the chunker cuts: some 2 % of the image. The usual is a fifth of that. */
+export function maxIndexBytes(sizeBytes: number): number {
+  return HEADER_BYTES + blockCountOf(sizeBytes) * BLOCK_RECORD_BYTES + END_RECORD_BYTES;
+}
 
 /** What a block consists of: as the chunker says it. Holes have the key 0. */
 export interface ChunkList {

@@ -34,4 +34,11 @@ export {
   type SegmentParts,
 } from "./segment";
 export { Spaces } from "./spaces";
-export type { ImageTarget, SegmentAnswer, TargetCallOptions, TransferRequest, TransferState } from "./target";
+export type {
+  ImageTarget,
+  SegmentAnswer,
+  TakePiece,
+  TargetCallOptions,
+  TransferRequest,
+  TransferState,
+} from "./target";

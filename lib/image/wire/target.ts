@@ -17,11 +17,20 @@ export interface TargetCallOptions {
   readonly pace?: { readonly sliceBytes: number; take(bytes: number, signal?: AbortSignal): Promise<void> };
 }
 
+/** Takes the next piece of something long: the one after it comes when the promise is fulfilled. What it throws ends the reading. */
+export type TakePiece = (piece: Uint8Array) => Promise<void>;
+
 /**
  * Where an image is pushed to: a site over HTTP, a store in the same process, a directory, a bucket. What they throw is judged by
  * its `code` (`ApiProblem["code"]`, or `unreachable`, `slow`); anything else counts as trouble on the way and is tried again.
  */
 export interface ImageTarget {
+  /**
+   * False where nobody computes: what a segment copies is compared with its leaf only when the image is read again, so that nothing
+   * may be copied which only the far side says is there.
+   * @default true
+   */
+  readonly verifiesCopies?: boolean;
   /**
    * One round trip: what is held there, and what of this transfer has arrived. Idempotent. A digest that is given later binds the
    * transfer to it.
@@ -44,8 +53,13 @@ export interface ImageTarget {
    * learn which blocks are missing), `disk-full`, `not-found`
    */
   completeTransfer(id: string, digest: string, options?: TargetCallOptions): Promise<ImageStatus>;
-  /** The index of a complete image; undefined when the image is not held. */
-  fetchIndex(digest: string, options?: TargetCallOptions): Promise<Uint8Array | undefined>;
+  /**
+   * Reads the index of a complete image, piece by piece and in order. Waits while the far side makes it. A failure in the middle is
+   * thrown: what was given until then is not the whole.
+   * @param take is given nothing when the image is not held
+   * @returns whether the image is held
+   */
+  fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean>;
   /** Pins what a plan shall say, and returns it or what was pinned before (Terraform plans twice and fails if the two differ). */
   pinEstimate(
     digest: string,

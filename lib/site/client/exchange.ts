@@ -29,6 +29,8 @@ export interface ExchangeOptions {
   /** A link on which no byte moves for so long is given up. */
   readonly stallMs: number;
   readonly maxAnswerBytes: number;
+  /** Is given a good answer piece by piece, instead of its being put together. */
+  readonly take?: (piece: Uint8Array) => Promise<void>;
   readonly queues: Pick<SendQueues, "of">;
 }
 
@@ -80,6 +82,7 @@ class Exchange {
   private socket: Socket | undefined;
   private connected = false;
   private isPaced = false;
+  private isTaking = false;
   private isSent = false;
   private hasAnswer = false;
   private movedAt = performance.now();
@@ -174,7 +177,8 @@ class Exchange {
   }
 
   private read(response: http.IncomingMessage, request: http.ClientRequest): Promise<Answer> {
-    const { maxAnswerBytes } = this.options;
+    const { maxAnswerBytes, take } = this.options;
+    if (take && response.statusCode === 200) return this.giveTo(take, response);
     return new Promise((resolve, reject) => {
       const endless = () => request.destroy(new TryFailed("not-an-agent", "its answer does not end", true));
       const announced = Number(response.headers["content-length"] ?? NaN);
@@ -194,6 +198,23 @@ class Exchange {
         resolve({ status: response.statusCode ?? 0, body: whole ?? Buffer.concat(chunks) }),
       );
     });
+  }
+
+  private async giveTo(
+    take: (piece: Uint8Array) => Promise<void>,
+    response: http.IncomingMessage,
+  ): Promise<Answer> {
+    let size = 0;
+    for await (const piece of response as AsyncIterable<Buffer>) {
+      size += piece.length;
+      if (size > this.options.maxAnswerBytes) {
+        throw new TryFailed("not-an-agent", "its answer does not end", true);
+      }
+      this.isTaking = true;
+      await take(piece).finally(() => (this.isTaking = false));
+      this.moved();
+    }
+    return { status: response.statusCode ?? 0, body: Buffer.alloc(0) };
   }
 
   private watch(request: http.ClientRequest): void {
@@ -218,7 +239,7 @@ class Exchange {
 
   /** Notes what moves where no event tells it. @returns is it the site that takes its time, and not the link? */
   private look(): boolean {
-    if (this.isPaced || !this.connected || !this.socket) {
+    if (this.isPaced || this.isTaking || !this.connected || !this.socket) {
       // Connecting has a limit of its own, and whoever waits for a turn or a socket is waiting for this side.
       this.moved();
       return false;

@@ -1,5 +1,5 @@
 import type { SiteEndpoint } from "../../hook/manifest";
-import type { ImageTarget } from "../../image/wire/target";
+import type { ImageTarget, TakePiece } from "../../image/wire/target";
 import type {
   GateSpec,
   Health,
@@ -108,15 +108,10 @@ export class SiteClient implements ImageTarget {
     });
   }
 
-  /** What an image that is complete there consists of; undefined when it is not. Waits while the site makes it. */
-  fetchIndex(digest: string, options?: CallOptions): Promise<Uint8Array | undefined> {
-    const path = image(digest, "index");
-    return this.transport.call({
-      method: "GET",
-      path,
-      answer: "bytes",
-      ...patient(options, WHOLE_IMAGE_TIMEOUT_MS),
-    });
+  /** What an image that is complete there consists of; false when it is not. Waits while the site makes it. */
+  async fetchIndex(digest: string, take: TakePiece, options?: CallOptions): Promise<boolean> {
+    const call = { ...patient(options, WHOLE_IMAGE_TIMEOUT_MS), path: image(digest, "index"), take };
+    return (await this.transport.call<boolean>({ method: "GET", ...call })) === true;
   }
 
   /** Pins what a plan shall say, and returns it, or what was pinned before. */

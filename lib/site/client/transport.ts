@@ -51,8 +51,8 @@ export interface Call extends CallOptions {
   readonly path: string;
   readonly json?: unknown;
   readonly bytes?: Uint8Array;
-  /** What a good answer is. @default "json" */
-  readonly answer?: "json" | "bytes";
+  /** A good answer is bytes, which it is given piece by piece; then the call's value is true. @default a good answer is JSON */
+  readonly take?: (piece: Uint8Array) => Promise<void>;
   /** False for what anyone may ask. @default true */
   readonly withToken?: boolean;
 }
@@ -87,7 +87,7 @@ export class Transport {
   async call<T>(call: Call): Promise<T | undefined> {
     const answer = await this.repeat(call);
     if (answer.status === 204) return undefined;
-    if (answer.status < 400 && call.answer === "bytes") return answer.body as T;
+    if (answer.status === 200 && call.take) return true as T;
     const value = this.parse(answer);
     if (answer.status < 400) return value as T;
     const problem = asProblem(value);
@@ -113,11 +113,18 @@ export class Transport {
   private async repeat(call: Call): Promise<Answer> {
     const budgetMs = call.retryBudgetMs ?? this.options.retryBudgetMs ?? 15_000;
     const started = performance.now();
+    let hasTaken = false;
+    const take =
+      call.take &&
+      ((piece: Uint8Array) => {
+        hasTaken = true;
+        return call.take?.(piece) ?? Promise.resolve();
+      });
     for (let attempt = 0; ; attempt++) {
       let failure: SpillwayError;
       try {
         const token = call.withToken === false ? undefined : this.token.get();
-        const answer = await this.once(call, token);
+        const answer = await this.once({ ...call, take }, token);
         if (answer.status === 401 && token && attempt === 0 && this.token.newerThan(token)) continue;
         if (answer.status === 401)
           throw wrongToken(this.site, this.endpoint.endpoint, token?.source ?? "nowhere");
@@ -128,7 +135,8 @@ export class Transport {
         if (error.kind !== "away") this.dropIdle();
         failure = this.tell(call, error, started);
         // A try that timed out after the connection stood may be work in progress: more of it would make a slow agent slower.
-        if (error.kind !== "away") throw failure;
+        // And who was given a part cannot begin anew.
+        if (error.kind !== "away" || hasTaken) throw failure;
       }
       const pauseMs = Math.min(100 * 1.6 ** attempt, 1_000) * (0.75 + Math.random() / 2);
       if (performance.now() - started + pauseMs > budgetMs) throw failure;
@@ -155,7 +163,7 @@ export class Transport {
   }
 
   private once(call: Call, token: FoundToken | undefined): Promise<Answer> {
-    const { bytes, json, pace, signal, answer = "json" } = call;
+    const { bytes, json, pace, signal, take } = call;
     const body = bytes ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
     return exchange({
       ...{
@@ -165,16 +173,17 @@ export class Transport {
         body,
         pace,
         signal,
+        take,
       },
       headers: {
-        accept: answer === "json" ? "application/json" : "application/octet-stream, application/json",
+        accept: take ? "application/octet-stream, application/json" : "application/json",
         ...(token ? { authorization: `Bearer ${token.token}` } : {}),
         ...(body ? { "content-type": bytes ? "application/octet-stream" : "application/json" } : {}),
       },
       timeoutMs: this.timeoutOf(call),
       connectMs: this.options.connectMs ?? CONNECT_MS,
       stallMs: this.options.stallMs ?? STALL_MS,
-      maxAnswerBytes: MAX_ANSWER_BYTES[answer],
+      maxAnswerBytes: MAX_ANSWER_BYTES[take ? "bytes" : "json"],
       queues: this.queues,
     });
   }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -9,7 +9,7 @@ import {
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
 import { SpillwayError } from "../../../lib/errors";
-import type { TargetCallOptions } from "../../../lib/image/wire/target";
+import type { TakePiece, TargetCallOptions } from "../../../lib/image/wire/target";
 import { bucketError, isNoSuchKey, isNotImplemented, isThereAlready } from "./errors";
 
 export interface BucketAddress {
@@ -107,6 +107,21 @@ export class Bucket {
       return Body && Buffer.from(await Body.transformToByteArray());
     } catch (error) {
       if (isNoSuchKey(error)) return undefined;
+      throw this.told(error, "read an object");
+    }
+  }
+
+  /** The same piece by piece. @returns false when there is none */
+  async give(key: string, take: TakePiece, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const command = new GetObjectCommand({ Bucket: this.address.bucket, Key: this.keyOf(key) });
+      const { Body } = await this.client.send(command, { abortSignal: signal });
+      if (!(Body instanceof Readable)) return false;
+      if (signal) addAbortSignal(signal, Body);
+      for await (const piece of Body as AsyncIterable<Uint8Array>) await take(piece);
+      return true;
+    } catch (error) {
+      if (isNoSuchKey(error)) return false;
       throw this.told(error, "read an object");
     }
   }

@@ -6,6 +6,7 @@ import { FormatError } from "../../../lib/image/errors";
 import { TargetError, type TargetErrorCode } from "../../../lib/image/targets/errors";
 import type {
   ImageTarget,
+  TakePiece,
   TargetCallOptions,
   TransferRequest,
   TransferState,
@@ -37,6 +38,7 @@ const OFFERED_IMAGES = 32;
  * digest, is verified when it is completed.
  */
 export class ImageBucket implements ImageTarget {
+  readonly verifiesCopies = false;
   private readonly transfers = new Map<string, BucketTransfer>();
 
   constructor(private readonly bucket: Bucket) {}
@@ -64,15 +66,10 @@ export class ImageBucket implements ImageTarget {
     this.requireTransferId(id);
     const manifest = digest === undefined ? undefined : await this.manifest(digest, signal);
     const images = await this.offered(signal);
-    if (manifest) {
-      return { complete: statusOf(manifest), images, arrived: "" };
-    }
-    if (peek) {
-      const transfer = await this.peekAt(id, sizeBytes, new Set(images), signal);
-      return { images, arrived: transfer.arrivedPrefixes() };
-    }
-    const transfer = await this.arrived(id, sizeBytes, new Set(images), signal);
-    this.transfers.set(id, transfer);
+    if (manifest) return { complete: statusOf(manifest), images, arrived: "" };
+    const look = peek ? this.peekAt : this.arrived;
+    const transfer = await look.call(this, id, sizeBytes, new Set(images), signal);
+    if (!peek) this.transfers.set(id, transfer);
     return { images, arrived: transfer.arrivedPrefixes() };
   }
 
@@ -153,8 +150,8 @@ export class ImageBucket implements ImageTarget {
     return statusOf(isNew ? manifest : await this.requireManifest(digest, signal));
   }
 
-  async fetchIndex(digest: string, { signal }: TargetCallOptions = {}): Promise<Uint8Array | undefined> {
-    return this.bucket.get(KEYS.index(this.requireHex(digest)), signal);
+  async fetchIndex(digest: string, take: TakePiece, { signal }: TargetCallOptions = {}): Promise<boolean> {
+    return this.bucket.give(KEYS.index(this.requireHex(digest)), take, signal);
   }
 
   /** Not pinned: Terraform, which asks twice, has no buckets. */
@@ -203,10 +200,8 @@ export class ImageBucket implements ImageTarget {
   async list(
     signal?: AbortSignal,
   ): Promise<readonly { readonly digest: string; readonly hasIndex: boolean }[]> {
-    const files = (await this.bucket.list(KEYS.images, signal)).map((object) => ({
-      ...object,
-      image: imageOfKey(object.key),
-    }));
+    const listed = await this.bucket.list(KEYS.images, signal);
+    const files = listed.map((object) => ({ ...object, image: imageOfKey(object.key) }));
     const indexed = new Set(
       files.filter(({ image }) => image?.file === "index").map(({ image }) => image?.digest),
     );

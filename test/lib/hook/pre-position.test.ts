@@ -258,6 +258,23 @@ test("it begins when its window opens and is stopped when that closes, by the cl
   });
 });
 
+test("a window that allows more, or less, than the one before holds from its first minute on", async () => {
+  let ahead = Date.parse("2026-11-23T21:59:50Z") - Date.now();
+  const clock = { now: () => Date.now() + ahead, sleep };
+  become(large);
+  const windows = ["22:00-23:00 16Mbit", "23:00-06:00 24Mbit"];
+  const { world, events } = start({ windows, timeZone: "Europe/Berlin" }, { clock });
+  world.observe = () => Promise.resolve(world.observation(clock.now()));
+  await events.until(({ kind }) => kind === "pre-positioning");
+  await statusUntil(({ prePosition: seen }) => (seen?.running?.fraction ?? 0) > 0);
+  ahead += 10_000;
+  await events.until(({ kind }) => kind === "pre-positioned", 30_000);
+  expect(events.of("pre-positioning").map(({ capBps }) => capBps)).toEqual([16_000_000, 24_000_000]);
+  expect(events.of("pre-position-stopped")).toMatchObject([
+    { why: "it goes on at once with what its window allows now" },
+  ]);
+});
+
 test("a far side that measured a transfer at low priority is not believed about the link", async () => {
   const world = new World();
   let linkBps = 100e6;

@@ -16,7 +16,10 @@ import { estimateTransfer, indexImage, pushImage, type PushOptions } from "../..
 import { openImageDirectory } from "../../../lib/image/targets";
 import { inParallel } from "../../../providers/aws/image-bucket/in-parallel";
 import { Bucket, ImageBucket, parseBucketAddress, pullImage } from "../../../providers/aws/image-bucket";
+import { BLOCK_BYTES } from "../../../lib/image/wire";
+import { fetchedIndex } from "../../lib/image/support/fetched-index";
 import { bytesOf, listening, mixedImage, writeOld } from "../../lib/image/support/images";
+import { writeLyingIndex } from "../../lib/image/support/lying-index";
 import { describeWithMoto, SECRET, startMoto, type Moto } from "./support/moto";
 
 const BUCKET = "images-of-a-test";
@@ -224,7 +227,7 @@ describeWithMoto("images in a bucket", () => {
     await expect(bucket.openTransfer(id, { sizeBytes: 6_000_000 })).rejects.toMatchObject({
       code: "invalid",
     });
-    expect(await bucket.fetchIndex(digest)).toBeUndefined();
+    expect(await fetchedIndex(bucket, digest)).toBeUndefined();
     await expect(bucket.requireManifest(digest)).rejects.toMatchObject({ code: "image-missing" });
   });
 
@@ -274,6 +277,31 @@ describeWithMoto("images in a bucket", () => {
     const pulled = await pull(open(place), digest, "far");
     expect(pulled.bytes.equals(v2)).toBe(true);
     expect(pulled.bases).toEqual([]);
+  });
+
+  it("are put together right, though an index there claims bytes that it does not have", async () => {
+    const place = newPlace();
+    const [v1, claimed] = [bytesOf(21, 4 * BLOCK_BYTES), bytesOf(22, 4 * BLOCK_BYTES)];
+    const first = await push(writeOld(join(home, "v1.raw"), v1), open(place));
+    const lie = join(home, "lie");
+    expect(await writeLyingIndex(lie, v1, claimed)).toBe(first.digest);
+    const Key = keyIn(place, `images/${first.digest.slice(7)}/index`);
+    await client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: readFileSync(lie) }));
+    // From another machine, which knows nothing of the first version but what the bucket says.
+    const elsewhere = { cacheDirectory: join(home, "elsewhere") };
+    const v2 = Buffer.concat([v1.subarray(0, 3 * BLOCK_BYTES), claimed.subarray(3 * BLOCK_BYTES)]);
+    const source = writeOld(join(home, "v2.raw"), v2);
+    const bucket = open(place);
+    const where = { target: bucket, targetName: place, ...elsewhere };
+    const { estimate } = await estimateTransfer({ source, ...where });
+    expect(estimate.sendBytes).toBe(BLOCK_BYTES);
+    const { digest, sentBytes } = await pushImage({ source, context: listening(), ...where });
+    // Whole blocks leave no doubt; of what only shares chunks, nothing is copied.
+    expect(sentBytes).toBeGreaterThan(BLOCK_BYTES);
+    expect(sentBytes).toBeLessThan(1.1 * BLOCK_BYTES);
+    const pulled = await pull(open(place), digest, "far");
+    expect(pulled.bytes.equals(v2)).toBe(true);
+    expect(pulled.bases).toEqual([first.digest]);
   });
 
   it("form no longer chains of deltas than a pull would replay", async () => {
@@ -377,6 +405,29 @@ describe("what a bucket's service says", () => {
       },
     });
     bucket.close();
+  });
+
+  it("is given up in the middle of an object that does not go on", async () => {
+    server = createServer((_, response) => {
+      response.writeHead(200, { "content-length": 1_000_000 });
+      response.write(Buffer.alloc(1_000));
+    });
+    await new Promise<void>((listening_) => server?.listen(0, "127.0.0.1", listening_));
+    const { port } = server.address() as AddressInfo;
+    const credentials = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: SECRET };
+    const options = { endpointUrl: `http://127.0.0.1:${port}`, client: { credentials, maxAttempts: 1 } };
+    const bucket = new ImageBucket(new Bucket(parseBucketAddress("s3://some-bucket/p"), options));
+    const stop = new AbortController();
+    let taken = 0;
+    const take = async ({ length }: Uint8Array) => {
+      taken += length;
+      setTimeout(() => stop.abort(), 100);
+    };
+    const fetching = bucket.fetchIndex(`sha256:${"0".repeat(64)}`, take, { signal: stop.signal });
+    await expect(fetching).rejects.toBeInstanceOf(AbortedError);
+    expect(taken).toBe(1_000);
+    bucket.close();
+    server.closeAllConnections();
   });
 
   it.each(["s3:/bucket", "s3://", "https://bucket/x", "s3://bucket/x?y"])(

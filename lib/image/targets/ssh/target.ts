@@ -1,6 +1,6 @@
 import { AbortedError } from "../../../errors";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../../site/api";
-import type { TargetCallOptions, TransferRequest, TransferState } from "../../wire/target";
+import type { TakePiece, TargetCallOptions, TransferRequest, TransferState } from "../../wire/target";
 import { TargetError } from "../errors";
 import { Line } from "../stdio/line";
 import type { Request, VerifiableTarget } from "../stdio/protocol";
@@ -74,10 +74,9 @@ export class SshTarget implements VerifiableTarget {
     return (await this.ask({ ask: "complete", id, digest }, options)) as ImageStatus;
   }
 
-  async fetchIndex(digest: string, options?: TargetCallOptions): Promise<Uint8Array | undefined> {
-    return this.onALine((line) => line.ask({ ask: "index", digest }, undefined, options), options).then(
-      ({ body }) => body,
-    );
+  async fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean> {
+    const request: Request = { ask: "index", digest };
+    return (await this.onALine((line) => line.ask(request, undefined, options, take), options)) === true;
   }
 
   /** Not pinned: Terraform, which asks twice, asks sites. */
@@ -90,7 +89,7 @@ export class SshTarget implements VerifiableTarget {
   }
 
   private async ask(request: Request, options?: TargetCallOptions, bytes?: Uint8Array): Promise<unknown> {
-    return (await this.onALine((line) => line.ask(request, bytes, options), options)).value;
+    return this.onALine((line) => line.ask(request, bytes, options), options);
   }
 
   private async onALine<T>(use: (line: Line) => Promise<T>, options?: TargetCallOptions): Promise<T> {

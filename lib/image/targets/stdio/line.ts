@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { AbortedError, messageOf } from "../../../errors";
 import { sleep } from "../../../wait";
-import type { TargetCallOptions } from "../../wire/target";
+import type { TakePiece, TargetCallOptions } from "../../wire/target";
 import { TargetError } from "../errors";
 import { NotAFrame, readFrames, writeFrame, type Frame } from "./frames";
 import { ANSWER_LIMITS, PROTOCOL, SILENCE_MS, type Answer, type Hello, type Request } from "./protocol";
@@ -72,6 +72,7 @@ export class Line {
 
   /**
    * Asks and waits for the answer, however long the far side says that it works on it.
+   * @param take is given the parts that come before the answer
    * @throws TargetError
    * @throws AbortedError, and the line is gone
    */
@@ -79,19 +80,19 @@ export class Line {
     request: Request,
     bytes: Uint8Array | undefined,
     { signal, pace }: TargetCallOptions = {},
-  ): Promise<{ readonly value: unknown; readonly body: Buffer | undefined }> {
+    take?: TakePiece,
+  ): Promise<unknown> {
     const { carrier } = this;
     this.heardAt = Date.now();
     const onProgress = () => (this.heardAt = Date.now());
     let answer: Extract<Answer, { ok: boolean }>;
-    let body: Buffer;
     try {
       const work = async () => {
         await writeFrame(carrier.input, request, bytes, { signal, pace, onProgress });
         onProgress();
-        return this.answer();
+        return this.answer(take);
       };
-      ({ answer, body } = await this.whileHeard(work(), signal));
+      answer = await this.whileHeard(work(), signal);
     } catch (error) {
       this.isBroken = true;
       const told = await explain(error, carrier, "answer");
@@ -99,15 +100,19 @@ export class Line {
       throw told;
     }
     if (!answer.ok) throw refusal(answer.problem, carrier.place);
-    return { value: answer.value, body: answer.hasBody ? body : undefined };
+    return answer.value;
   }
 
-  private async answer(): Promise<{ answer: Extract<Answer, { ok: boolean }>; body: Buffer }> {
+  private async answer(take: TakePiece | undefined): Promise<Extract<Answer, { ok: boolean }>> {
     for (;;) {
       const { head, body } = await next(this.frames);
       this.heardAt = Date.now();
       const answer = head as Answer;
-      if (!("busy" in answer)) return { answer, body };
+      if ("ok" in answer) return answer;
+      if (!("part" in answer)) continue;
+      if (!take) throw new NotAFrame("a part of an answer that has none");
+      await take(body);
+      this.heardAt = Date.now();
     }
   }
 

@@ -5,7 +5,7 @@ import type { TargetErrorCode } from "../errors";
 import type { FrameLimits } from "./frames";
 
 /** Only sides of the same number understand each other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** While it works on a request, the far side says so this often. */
 export const BUSY_EVERY_MS = 5_000;
@@ -14,8 +14,8 @@ export const SILENCE_MS = 60_000;
 
 /** What the far side reads. */
 export const REQUEST_LIMITS: FrameLimits = { headBytes: 64 * 1024, bodyBytes: MAX_SEGMENT_BYTES };
-/** What the near side reads: the arrived blocks of a large image, its index. */
-export const ANSWER_LIMITS: FrameLimits = { headBytes: 256 * 1024 * 1024, bodyBytes: 1024 * 1024 * 1024 };
+/** What the near side reads: the arrived blocks of a large image, a part of its index. */
+export const ANSWER_LIMITS: FrameLimits = { headBytes: 256 * 1024 * 1024, bodyBytes: 1024 * 1024 };
 
 /** The first word of the far side. */
 export interface Hello {
@@ -33,10 +33,11 @@ export type Request =
   | { readonly ask: "index"; readonly digest: string }
   | { readonly ask: "verify"; readonly digest: string };
 
-/** An answer; an index is the frame's body. */
+/** An answer. An index comes before it, in parts: each is a frame's body. */
 export type Answer =
   | { readonly busy: true }
-  | { readonly ok: true; readonly value?: unknown; readonly hasBody?: boolean }
+  | { readonly part: true }
+  | { readonly ok: true; readonly value?: unknown }
   | { readonly ok: false; readonly problem: Problem };
 
 export interface Problem {

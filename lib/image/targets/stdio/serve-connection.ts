@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { SpillwayError, messageOf } from "../../../errors";
 import { FormatError } from "../../errors";
+import type { TakePiece } from "../../wire/target";
 import type { TargetErrorCode } from "../errors";
 import { readFrames, writeFrame, type Frame } from "./frames";
 import {
@@ -28,8 +29,11 @@ export async function serveConnection(
   try {
     await writeFrame(output, hello);
     for await (const frame of readFrames(input, REQUEST_LIMITS)) {
-      const { answer, body } = await whileBusy(output, () => answerTo(frame, store));
-      await writeFrame(output, answer, body);
+      const voice = new Voice(output);
+      const answer = await voice.whileBusy(() =>
+        answerTo(frame, store, (part) => voice.say({ part: true }, part)),
+      );
+      await voice.say(answer);
     }
   } catch (error) {
     if (!output.destroyed && output.writable) await refuse(output, error);
@@ -42,35 +46,37 @@ export async function refuse(output: Writable, error: unknown): Promise<void> {
   await writeFrame(output, answer).catch(() => undefined);
 }
 
-async function whileBusy<T>(output: Writable, work: () => Promise<T>): Promise<T> {
-  let saying: Promise<void> = Promise.resolve();
-  const busy: Answer = { busy: true };
-  const timer = setInterval(() => {
-    saying = saying.then(() => writeFrame(output, busy)).catch(() => undefined);
-  }, BUSY_EVERY_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(timer);
-    await saying;
+/** Says one thing after the other: parts of an answer, and in between that it is still at work. */
+class Voice {
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(private readonly output: Writable) {}
+
+  say(answer: Answer, body?: Uint8Array): Promise<void> {
+    const said = this.last.then(() => writeFrame(this.output, answer, body));
+    this.last = said.catch(() => undefined);
+    return said;
+  }
+
+  async whileBusy<T>(work: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.say({ busy: true }).catch(() => undefined), BUSY_EVERY_MS);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+    }
   }
 }
 
-interface Answered {
-  readonly answer: Answer;
-  readonly body?: Uint8Array;
-}
-
-async function answerTo(frame: Frame, store: VerifiableTarget): Promise<Answered> {
+async function answerTo(frame: Frame, store: VerifiableTarget, give: TakePiece): Promise<Answer> {
   try {
     const request = (frame.head ?? {}) as Request;
     if (request.ask === "index") {
-      const body = await store.fetchIndex(request.digest);
-      return { answer: { ok: true, hasBody: body !== undefined }, body };
+      return { ok: true, value: await store.fetchIndex(request.digest, give) };
     }
-    return { answer: { ok: true, value: await valueOf(request, frame.body, store) } };
+    return { ok: true, value: await valueOf(request, frame.body, store) };
   } catch (error) {
-    return { answer: { ok: false, problem: problemOf(error) } };
+    return { ok: false, problem: problemOf(error) };
   }
 }
 

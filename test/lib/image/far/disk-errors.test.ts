@@ -3,6 +3,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { ImageStoreOptions } from "../../../../lib/image/far";
 import { BLOCK_BYTES } from "../../../../lib/image/wire";
+import { fetchedIndex } from "../support/fetched-index";
 import { bytesOf } from "../support/images";
 import { bring, digestOfImage, holds, partsOf, sealed, transferId } from "./support/segments";
 import { hexOf, testStores } from "./support/stores";
@@ -18,7 +19,7 @@ async function holding(options: Partial<ImageStoreOptions> = {}) {
   const store = await stores.open(path, options);
   const bytes = bytesOf(++number, 3 * BLOCK_BYTES + 77);
   const digest = await bring(store, transferId(1), bytes);
-  await store.fetchIndex(digest);
+  await fetchedIndex(store, digest);
   return { path, store, bytes, digest, names: readdirSync(path) };
 }
 

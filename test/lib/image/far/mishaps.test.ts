@@ -2,6 +2,7 @@ import { existsSync, promises, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ProblemReport } from "../../../../lib/errors";
 import { openImageStore } from "../../../../lib/image/far";
+import { fetchedIndex } from "../support/fetched-index";
 import { bring, digestOfImage, segmentsOf, transferId } from "./support/segments";
 import { hexOf, imageOf, testStores } from "./support/stores";
 
@@ -26,7 +27,7 @@ async function left() {
     const [segment] = await segmentsOf(bytes);
     await store.putSegment(transferId(number), segment.id, segment.bytes);
   }
-  await store.fetchIndex(digest);
+  await fetchedIndex(store, digest);
   await store.close();
   return { path, digest, journalOf: (number: number) => join(path, `${transferId(number)}.journal`) };
 }
@@ -127,7 +128,7 @@ describe("what a store finds when it is opened, and cannot work with", () => {
     const names = ["journal", "partial", "meta"].map((kind) => join(path, `${transferId(2)}.${kind}`));
     const kept = names.map((name) => readFileSync(name));
     await bring(store, transferId(1), bytes);
-    await store.fetchIndex(digest);
+    await fetchedIndex(store, digest);
     await store.close();
     names.forEach((name, i) => writeFileSync(name, kept[i]));
     failing("rm", `${transferId(2)}.partial`);

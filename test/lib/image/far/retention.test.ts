@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { EvictedImage, ImageStore, ImageStoreOptions } from "../../../../lib/image/far";
 import type { ProblemReport } from "../../../../lib/errors";
 import { BLOCK_BYTES } from "../../../../lib/image/wire";
+import { fetchedIndex } from "../support/fetched-index";
 import { bytesOf } from "../support/images";
 import { bring, digestOfImage, holds, partsOf, sealed, segmentsOf, transferId } from "./support/segments";
 import { hexOf, testStores } from "./support/stores";
@@ -83,7 +84,7 @@ describe("superseded images", () => {
         why: "more than 3 images that nothing uses",
       })),
     );
-    await store.fetchIndex(digestOf(5));
+    await fetchedIndex(store, digestOf(5));
     const names = readdirSync(path).filter((name) => [1, 2].some((n) => name.includes(hexOf(digestOf(n)))));
     expect(names).toEqual([]);
     expect(holds(store, digestOf(3), image(3))).toBe(true);
@@ -211,7 +212,7 @@ describe("a disk that is too full for what arrives", () => {
     const all = await storeOf(5, options);
     for (const [i, number] of numbers.entries()) {
       await bring(all.store, transferId(number), large(number));
-      await all.store.fetchIndex(largeDigest(number));
+      await fetchedIndex(all.store, largeDigest(number));
       age(all.path, largeDigest(number), (numbers.length - i) * 60 * MINUTE);
     }
     return all;

@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 import { BLOCK_BYTES, IndexReader, LEAF_OF_ZEROS } from "../../../../lib/image/wire";
 import { chunkBlock } from "../../../../lib/image/chunking/kernel";
+import { fetchedIndex } from "../support/fetched-index";
 import { bytesOf } from "../support/images";
 import {
   arrivedBlocks,
@@ -338,7 +339,7 @@ describe("an image that is held", () => {
     const store = await stores.open(path);
     const bytes = imageOf(99);
     const digest = await bring(store, transferId(1), bytes);
-    await store.fetchIndex(digest);
+    await fetchedIndex(store, digest);
     chmodSync(store.path(digest), 0o600);
     truncateSync(join(path, `${hexOf(digest)}.img`), BLOCK_BYTES);
     const names = readdirSync(path);
@@ -368,7 +369,7 @@ describe("an image that is held", () => {
     const path = stores.newPath();
     const store = await stores.open(path, { usedBy: () => users });
     const digest = await bring(store, transferId(1), imageOf(100));
-    await store.fetchIndex(digest);
+    await fetchedIndex(store, digest);
     await expect(store.delete(digest)).rejects.toMatchObject({ code: "image-in-use", status: 409 });
     users.pop();
     await store.delete(digest);
@@ -397,7 +398,7 @@ describe("an image that is held", () => {
     const bytes = imageOf(120);
     const digest = await bring(store, transferId(1), bytes);
     const file = join(path, `${hexOf(digest)}.index`);
-    const index = await store.fetchIndex(digest);
+    const index = await fetchedIndex(store, digest);
     const reader = await IndexReader.of(index!);
     expect(reader).toMatchObject({ digest, sizeBytes: bytes.length });
     for await (const block of reader.blocks()) {
@@ -411,18 +412,18 @@ describe("an image that is held", () => {
     damaged[200] ^= 1;
     writeFileSync(file, damaged);
     store = await stores.open(path);
-    expect(Buffer.compare((await store.fetchIndex(digest))!, index!)).toBe(0);
-    expect(await store.fetchIndex(`sha256:${"00".repeat(32)}`)).toBeUndefined();
+    expect(Buffer.compare((await fetchedIndex(store, digest))!, index!)).toBe(0);
+    expect(await fetchedIndex(store, `sha256:${"00".repeat(32)}`)).toBeUndefined();
   });
 
   it("may be waited for by someone who gives up", async () => {
     const store = await stores.open();
     const digest = await bring(store, transferId(1), imageOf(125));
     const stopped = new AbortController();
-    const waiting = store.fetchIndex(digest, { signal: stopped.signal });
+    const waiting = fetchedIndex(store, digest, { signal: stopped.signal });
     stopped.abort();
     await expect(waiting).rejects.toThrow("stopped");
-    expect(await store.fetchIndex(digest)).toBeDefined();
+    expect(await fetchedIndex(store, digest)).toBeDefined();
   });
 
   it("may be copied into the directory by hand: it is verified, and put aside if it is another", async () => {

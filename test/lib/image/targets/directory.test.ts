@@ -5,11 +5,13 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { AbortedError } from "../../../../lib/errors";
+import { openImageStore } from "../../../../lib/image/far";
 import { estimateTransfer, pushImage } from "../../../../lib/image/near";
 import {
   DirectoryInUse,
@@ -17,7 +19,8 @@ import {
   openImageDirectory,
   verifyImageFile,
 } from "../../../../lib/image/targets";
-import { listening, mixedImage, scratch, writeOld } from "../support/images";
+import { fetchedIndex } from "../support/fetched-index";
+import { bytesOf, listening, mixedImage, scratch, writeOld } from "../support/images";
 
 const home = scratch();
 afterAll(home.remove);
@@ -108,9 +111,34 @@ describe("a directory of images", () => {
     const glance = glanceAtDirectory(directory);
     const opened = await glance.openTransfer("ab".repeat(32), { sizeBytes, digest, peek: true });
     expect(opened).toMatchObject({ complete: { digest, sizeBytes }, images: [digest], arrived: "" });
-    expect(await glance.fetchIndex(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+    expect(await fetchedIndex(glance, `sha256:${"0".repeat(64)}`)).toBeUndefined();
     await expect(glance.completeTransfer("ab".repeat(32), digest)).rejects.toMatchObject({ code: "invalid" });
     expect(state()).toEqual(before);
+  });
+
+  it("offers the newest first to who only looks too", async () => {
+    const directory = join(home.path, "several");
+    const store = await openImageStore({ directory });
+    const context = listening();
+    const digests: string[] = [];
+    for (const seed of [1, 2, 3, 4]) {
+      const source = writeOld(join(home.path, `several-${seed}.img`), bytesOf(seed, 1_000));
+      const { digest } = await pushImage({
+        source,
+        target: store,
+        context,
+        cacheDirectory: join(home.path, "cache"),
+      });
+      digests.unshift(digest);
+      const at = new Date(Date.now() - 3_600_000 + seed * 60_000);
+      utimesSync(store.path(digest), at, at);
+    }
+    await store.close();
+    const opened = await glanceAtDirectory(directory).openTransfer("ab".repeat(32), {
+      sizeBytes: 5,
+      peek: true,
+    });
+    expect(opened.images).toEqual(digests);
   });
 
   it("that cannot be made is told with its path", async () => {

@@ -2,10 +2,16 @@ import { PassThrough } from "node:stream";
 import { openImageDirectory, type ImageDirectory } from "../../../../lib/image/targets";
 import { readFrames, writeFrame } from "../../../../lib/image/targets/stdio/frames";
 import { Line, type Carrier } from "../../../../lib/image/targets/stdio/line";
-import { PROTOCOL, REQUEST_LIMITS, type Request } from "../../../../lib/image/targets/stdio/protocol";
+import {
+  PROTOCOL,
+  REQUEST_LIMITS,
+  type Request,
+  type VerifiableTarget,
+} from "../../../../lib/image/targets/stdio/protocol";
 import { serveConnection } from "../../../../lib/image/targets/stdio/serve-connection";
+import type { TakePiece } from "../../../../lib/image/wire/target";
 import { sleep } from "../../../../lib/wait";
-import { scratch } from "../support/images";
+import { bytesOf, scratch } from "../support/images";
 
 const HELLO = { spillway: "1.2.3", protocol: PROTOCOL, directory: "/far" };
 const ASK: Request = { ask: "verify", digest: `sha256:${"0".repeat(64)}` };
@@ -36,7 +42,7 @@ describe("a line to a far side", () => {
     const { carrier, back } = pipes();
     await writeFrame(back, { ...HELLO, protocol: 99 });
     await expect(Line.open(carrier, 1_000)).rejects.toThrow(
-      /version 1\.2\.3, which speaks protocol 99 and not 1/,
+      /version 1\.2\.3, which speaks protocol 99 and not 2/,
     );
   });
 
@@ -63,6 +69,59 @@ describe("a line to a far side", () => {
     back.write("SPL1");
     back.end();
     await expect(asking).rejects.toMatchObject({ code: "unreachable" });
+  });
+
+  it("gives an index in parts, while it is asked for and not sooner than each is taken", async () => {
+    const { carrier, there, back } = pipes();
+    const parts = Array.from({ length: 40 }, (_, i) => bytesOf(i, 100_000));
+    let given = 0;
+    const store = {
+      fetchIndex: async (_digest: string, take: TakePiece) => {
+        for (const part of parts) {
+          await take(part);
+          given++;
+        }
+        return true;
+      },
+    } as unknown as VerifiableTarget;
+    const serving = serveConnection({ input: there, output: back }, store, HELLO);
+    const line = await Line.open(carrier, 1_000);
+    let goOn = () => {};
+    const turn = new Promise<void>((resolve) => (goOn = resolve));
+    const taken: Buffer[] = [];
+    const asking = line.ask({ ask: "index", digest: "-" }, undefined, undefined, async (part) => {
+      if (taken.push(Buffer.from(part)) === 2) await turn;
+    });
+    await sleep(200);
+    expect(given).toBeLessThan(10);
+    goOn();
+    expect(await asking).toBe(true);
+    expect(Buffer.concat(taken).equals(Buffer.concat(parts))).toBe(true);
+    expect(line.isUsable).toBe(true);
+    there.end();
+    await serving;
+  });
+
+  it("that gives parts of what has none is given up", async () => {
+    const { carrier, back } = pipes();
+    await writeFrame(back, HELLO);
+    const line = await Line.open(carrier, 1_000);
+    const asking = line.ask(ASK, undefined);
+    await writeFrame(back, { part: true }, Buffer.alloc(10));
+    await expect(asking).rejects.toMatchObject({ code: "unreachable" });
+    expect(line.isUsable).toBe(false);
+  });
+
+  it("is gone when who takes the parts wants no more of them", async () => {
+    const { carrier, back } = pipes();
+    await writeFrame(back, HELLO);
+    const line = await Line.open(carrier, 1_000);
+    const asking = line.ask({ ask: "index", digest: "-" }, undefined, undefined, () =>
+      Promise.reject(new Error("enough")),
+    );
+    await writeFrame(back, { part: true }, Buffer.alloc(10));
+    await expect(asking).rejects.toThrow("enough");
+    expect(carrier.isKilled).toBe(true);
   });
 
   it("is stopped at once by its signal", async () => {

@@ -9,6 +9,7 @@ import { SiteClient, type TransportOptions } from "../../../../lib/site/client";
 import { exchange, type ExchangeOptions } from "../../../../lib/site/client/exchange";
 import { findQueue, type SendQueue, SendQueues } from "../../../../lib/site/client/send-queue";
 import { sleep } from "../../../../lib/wait";
+import { fetchedIndex } from "../../image/support/fetched-index";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "spillway-exchange-"));
 const tokenFile = path.join(folder, "token");
@@ -227,9 +228,101 @@ test("an index comes as bytes, whole or not at all, and is undefined where there
   });
   const target = client(port);
   const digest = `sha256:${"b".repeat(64)}`;
-  await expect(target.fetchIndex(digest)).rejects.toMatchObject({ code: "unreachable" });
-  expect(Buffer.from((await target.fetchIndex(digest)) ?? []).equals(index)).toBe(true);
-  expect(await target.fetchIndex(digest)).toBeUndefined();
+  await expect(fetchedIndex(target, digest)).rejects.toMatchObject({ code: "unreachable" });
+  expect((await fetchedIndex(target, digest))?.equals(index)).toBe(true);
+  expect(await fetchedIndex(target, digest)).toBeUndefined();
+});
+
+describe("an index that is given piece by piece", () => {
+  const digest = `sha256:${"b".repeat(64)}`;
+
+  test("is not read faster than it is taken", async () => {
+    let written = 0;
+    const all = 96 * 2 ** 20;
+    const port = await site((_, response) => {
+      response.writeHead(200, { "content-length": all });
+      const more = () => {
+        while (written < all) {
+          written += 2 ** 18;
+          if (!response.write(Buffer.alloc(2 ** 18))) return;
+        }
+        response.end();
+      };
+      response.on("drain", more);
+      more();
+    });
+    let goOn = () => {};
+    const turn = new Promise<void>((resolve) => (goOn = resolve));
+    let [taken, pieces, largest] = [0, 0, 0];
+    const fetching = client(port).fetchIndex(digest, async (piece) => {
+      if (++pieces === 2) await turn;
+      taken += piece.length;
+      largest = Math.max(largest, piece.length);
+    });
+    await sleep(700);
+    expect(pieces).toBe(2);
+    // What the system's own queues hold, and not the whole.
+    expect(written).toBeLessThan(all / 3);
+    goOn();
+    expect(await fetching).toBe(true);
+    expect(taken).toBe(all);
+    expect(largest).toBeLessThanOrEqual(2 ** 18);
+  });
+
+  test("is not begun anew when a part of it was given", async () => {
+    let calls = 0;
+    const port = await site((_, response) => {
+      calls++;
+      response.writeHead(200, { "content-length": 100_000 });
+      response.write(Buffer.alloc(1_000));
+      setTimeout(() => response.destroy(), 50);
+    });
+    let taken = 0;
+    const fetching = client(port, { retryBudgetMs: 2_000 }).fetchIndex(digest, async ({ length }) => {
+      taken += length;
+    });
+    await expect(fetching).rejects.toMatchObject({ code: "unreachable" });
+    expect({ calls, taken }).toEqual({ calls: 1, taken: 1_000 });
+  });
+
+  test("is asked for again as long as nothing was given", async () => {
+    let calls = 0;
+    const port = await site((_, response) => {
+      if (++calls < 3) response.destroy();
+      else response.end("whole");
+    });
+    const found = await fetchedIndex(client(port, { retryBudgetMs: 5_000 }), digest);
+    expect(String(found)).toBe("whole");
+  });
+
+  test("ends when who takes it has had enough, and so does its connection", async () => {
+    const ended = new Promise<void>((resolve) => {
+      void site((_, response) => {
+        response.once("close", resolve);
+        const more = () => void (response.destroyed || response.write(Buffer.alloc(2 ** 18)));
+        response.on("drain", more);
+        more();
+      }).then((port) => {
+        const fetching = client(port).fetchIndex(digest, () => Promise.reject(new Error("enough")));
+        fetching.catch((error: Error) => (thrown = error));
+      });
+    });
+    let thrown: Error | undefined;
+    await ended;
+    await sleep(20);
+    expect(thrown?.message).toContain("enough");
+  });
+
+  test("is stopped in the middle by its signal", async () => {
+    const port = await site((_, response) => {
+      response.writeHead(200, { "content-length": 100_000 });
+      response.write(Buffer.alloc(1_000));
+    });
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 150);
+    const fetching = client(port).fetchIndex(digest, async () => undefined, { signal: stop.signal });
+    await expect(fetching).rejects.toBeInstanceOf(AbortedError);
+  });
 });
 
 test("a refusal that asks for no copies says so", async () => {

@@ -1,20 +1,21 @@
 const PAGE_BYTES = 4096;
 
-/** Which pages of an image are used whole: a bit for each 4 KiB. */
-export class UsedPages {
+/** Pages of an image: a bit for each 4 KiB. */
+export class PageSet {
   private readonly bits: Uint8Array;
 
   constructor(sizeBytes: number) {
     this.bits = new Uint8Array(Math.ceil(sizeBytes / PAGE_BYTES / 8));
   }
 
+  /** Those that lie in these bytes whole. */
   add(offset: number, length: number): void {
     const end = Math.floor((offset + length) / PAGE_BYTES);
     for (let page = Math.ceil(offset / PAGE_BYTES); page < end; page++)
       this.bits[page >> 3] |= 1 << (page & 7);
   }
 
-  /** Parts of the bytes from `offset` on, a multiple of 4 KiB, that are not used, relative to it. */
+  /** Parts of the bytes from `offset` on, a multiple of 4 KiB, that are not in it, relative to the first. */
   gaps(offset: number, length: number): readonly (readonly [from: number, to: number])[] {
     const gaps: [number, number][] = [];
     const first = offset / PAGE_BYTES;

@@ -1,0 +1,102 @@
+import type { DeltaBase, DeltaIndex } from "../delta";
+import type { Extents } from "../extents";
+import { BLOCK_BYTES } from "../wire/digest";
+import { CanonicalImage } from "./canonical-image";
+import { nameOf, type KeptFile } from "./image-cache";
+import { PageSet } from "./page-set";
+
+/** Of what was given up, so many blocks are looked at for each block that is sent: at once would keep the link waiting. */
+const GIVEN_UP_AT_ONCE = 32;
+
+/**
+ * The file of an image that the far side holds and that is still here. What is new in the image that is sent has often come of it: an
+ * older version of a program, a log that has grown.
+ */
+export class BaseFile {
+  private readonly space = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  /** Not to be looked at: found unchanged in the image that is sent, or looked at before. */
+  private readonly done: PageSet;
+  /** Block of `givenUp` that is next. */
+  private nextGivenUp = 0;
+  private nextInOrder = 0;
+
+  private constructor(
+    readonly number: number,
+    readonly image: CanonicalImage,
+    /** In use there, but not in the image that is sent: what was removed or replaced. The new is most often like it. */
+    private readonly givenUp: Extents,
+  ) {
+    this.done = new PageSet(image.sizeBytes);
+  }
+
+  /**
+   * @param number of the image among the known ones
+   * @param sent the image that is sent
+   * @returns undefined when the file is no longer what it was
+   */
+  static async open(
+    number: number,
+    file: KeptFile,
+    sent: CanonicalImage,
+    signal?: AbortSignal,
+  ): Promise<BaseFile | undefined> {
+    const image = await CanonicalImage.open({ ...file, source: file.path }, signal).catch(() => undefined);
+    if (!image) return undefined;
+    try {
+      if (nameOf({ identity: image.source.identity, exact: file.exact }) === file.reading) {
+        const givenUp = (await image.inUse(signal)).subtract(await sent.inUse(signal));
+        return new BaseFile(number, image, givenUp);
+      }
+    } catch (error) {
+      await image.close();
+      throw error;
+    }
+    await image.close();
+    return undefined;
+  }
+
+  get delta(): DeltaBase {
+    return { number: this.number, sizeBytes: this.image.sizeBytes, read: this.image.readAll };
+  }
+
+  /** These bytes are copied as they are: nothing else will have come of them. */
+  noteUsed(offset: number, length: number): void {
+    this.done.add(offset, length);
+  }
+
+  /**
+   * Remembers the bytes that something new may have come of: first, bit by bit, those that were given up, and what lies before
+   * `offset` and was not found unchanged. What cannot be read is left out: more is sent then.
+   */
+  async lookUpTo(offset: number, into: DeltaIndex): Promise<void> {
+    const { blockCount } = this.image;
+    for (let looked = 0; looked < GIVEN_UP_AT_ONCE && this.nextGivenUp < blockCount; this.nextGivenUp++) {
+      const at = this.nextGivenUp * BLOCK_BYTES;
+      const ranges = [...this.givenUp.within(at, at + this.image.lengthOf(this.nextGivenUp))];
+      if (ranges.length === 0) continue;
+      looked++;
+      await this.add(
+        at,
+        ranges.map(([from, to]) => [from - at, to - at] as const),
+        into,
+      );
+      for (const [from, to] of ranges) this.done.add(from, to - from);
+    }
+    const end = Math.min(blockCount, Math.floor(offset / BLOCK_BYTES));
+    for (; this.nextInOrder < end; this.nextInOrder++) {
+      const at = this.nextInOrder * BLOCK_BYTES;
+      await this.add(at, this.done.gaps(at, this.image.lengthOf(this.nextInOrder)), into);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.image.close();
+  }
+
+  private async add(at: number, ranges: readonly (readonly [number, number])[], into: DeltaIndex) {
+    if (ranges.length === 0) return;
+    const bytes = this.space.subarray(0, this.image.lengthOf(at / BLOCK_BYTES));
+    if (!(await this.image.read(bytes, at).catch(() => false))) return;
+    for (const [from, to] of ranges) into.add(this.number, at + from, bytes.subarray(from, to));
+  }
+}
