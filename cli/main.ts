@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
-import { wholeNumber } from "./arguments";
+import { wholeNumber, wholeNumberOrAll } from "./arguments";
 import { addImageCommands } from "./commands/image";
 import { EXIT, outliveReaders, printError, printUsageError } from "./output";
 import { VERSION } from "./version";
@@ -70,6 +70,11 @@ program
   .option("--tls-cert <file>", "certificate (PEM)")
   .option("--tls-key <file>", "its private key (PEM)")
   .option("--name-server <host:port>", "answer for the global name here, UDP and TCP")
+  .option(
+    "--retain-images <n|all>",
+    "complete images that stay though no pool uses them (default: 5)",
+    wholeNumberOrAll(2, 1_000_000),
+  )
   .option("--json", "one JSON object when it answers, its log as JSON lines on stderr")
   .action(action(() => import("./commands/agent.js")));
 

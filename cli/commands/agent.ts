@@ -13,6 +13,7 @@ export interface AgentOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly nameServer?: string;
+  readonly retainImages?: number | "all";
   readonly json?: boolean;
 }
 
@@ -26,6 +27,7 @@ export async function run(options: AgentOptions): Promise<number> {
     listen: parseEndpoint(options.listen, "--listen"),
     tokenFile: resolve(options.tokenFile),
     tls: tlsFiles(options),
+    retainImages: options.retainImages,
     ports: localPorts({
       stateDir,
       nameServer: options.nameServer ? parseEndpoint(options.nameServer, "--name-server") : undefined,

@@ -327,6 +327,7 @@ export interface SiteEvent {
   readonly kind:
     | "image-complete"
     | "image-deleted"
+    | "image-evicted"
     | "member-launched"
     | "member-up"
     | "member-down"

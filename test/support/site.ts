@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pushImage } from "../../lib/image";
-import { type RunningAgent, startAgent } from "../../lib/site/agent";
+import { type AgentOptions, type RunningAgent, startAgent } from "../../lib/site/agent";
 import type { PoolSpec, PoolStatus } from "../../lib/site/api";
 import { SiteClient } from "../../lib/site/client";
 import { sleep } from "../../lib/wait";
@@ -23,6 +23,8 @@ export interface SiteOptions {
   readonly address?: string;
   /** Gives the site a name server, on a free port of 127.0.0.1. @default false */
   readonly nameServer?: boolean;
+  /** Of a site in this process: {@link AgentOptions.retainImages}. */
+  readonly retainImages?: AgentOptions["retainImages"];
 }
 
 /** A site that runs for a test. */
@@ -71,6 +73,7 @@ export async function startSite(options: SiteOptions = {}): Promise<TestSite> {
     stateDir,
     listen: { host: "127.0.0.1", port: 0 },
     token,
+    retainImages: options.retainImages,
     ports: localPorts({ stateDir, nameServer: nameServer ? parse(nameServer) : undefined }),
     log: (line) => (log += `${line}\n`),
   });

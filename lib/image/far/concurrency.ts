@@ -13,6 +13,14 @@ export class KeyedLock {
     this.tails.set(key, tail);
     return running;
   }
+
+  /** Begins the work at once, or not at all. @returns undefined while other work for the key goes on */
+  tryRun<T>(key: string, work: () => Promise<T>): Promise<T> | undefined {
+    if (this.tails.has(key)) return undefined;
+    const running = work();
+    void this.run(key, () => running.catch(() => undefined));
+    return running;
+  }
 }
 
 /** Lets so many work at once, and the others wait in line. */

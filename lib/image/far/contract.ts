@@ -1,3 +1,4 @@
+import type { ProblemReport } from "../../errors";
 import type { ImageStatus } from "../../site/api";
 import type { ImageTarget, TargetCallOptions } from "../wire/target";
 
@@ -17,6 +18,30 @@ export interface ImageStoreOptions {
   readonly estimateHoldMs?: number;
   /** The rate told while none was measured, bits per second. @default 100000000 */
   readonly assumedRateBps?: number;
+  /** @default images are kept until they are deleted */
+  readonly retention?: RetentionOptions;
+  /** Told of what went wrong while nobody waited for an answer. @default nobody */
+  readonly onProblem?: (report: ProblemReport) => void;
+}
+
+/**
+ * Complete images that nothing uses are evicted: those beyond a number whenever another becomes complete, and as many as it takes when
+ * the disk is too full for what arrives; first those that were not asked for by their digest for the longest time. The two newest
+ * stay, and those that running transfers copy from.
+ */
+export interface RetentionOptions {
+  /** So many stay that nothing uses; at least 2. */
+  readonly images: number;
+  /** Told of each, once its files are gone. */
+  readonly onEvicted?: (image: EvictedImage) => Promise<void> | void;
+}
+
+export interface EvictedImage {
+  readonly digest: string;
+  /** Of the virtual disk. */
+  readonly sizeBytes: number;
+  /** In a few words. */
+  readonly why: string;
 }
 
 /** The link into a site, as its store measured it. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hexOf } from "../digest";
 import { isMissingFile, writeFailed } from "../errors";
@@ -108,8 +108,18 @@ export class StoreFiles {
   }
 }
 
+/** What can be read at any offset: a file, or bytes. */
+export interface ReadableAt {
+  read(
+    into: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+}
+
 /** Reads until it is full or the file ends. @returns how many bytes were read */
-export async function readFully(file: FileHandle, into: Uint8Array, offset: number): Promise<number> {
+export async function readFully(file: ReadableAt, into: Uint8Array, offset: number): Promise<number> {
   for (let done = 0; done < into.length;) {
     const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
     if (bytesRead === 0) return done;

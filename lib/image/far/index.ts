@@ -1,5 +1,5 @@
 /** The far side: the store of a site's images. */
-export type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
+export type { EvictedImage, ImageStore, ImageStoreOptions, LinkRate, RetentionOptions } from "./contract";
 export { StoreGlance } from "./glance";
 export { SegmentRefusedError, type SegmentProblemReport } from "./refusals";
 export { openImageStore } from "./store";

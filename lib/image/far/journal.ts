@@ -3,7 +3,7 @@ import { sha256 } from "../digest";
 import { isMissingFile } from "../errors";
 import { MAX_IMAGE_BYTES } from "../limits";
 import { blockCountOf, LEAF_BYTES } from "../wire/digest";
-import { readFully } from "./files";
+import { readFully, type ReadableAt } from "./files";
 
 /*
  * The journal of an arriving image: which of its blocks are in the file. Only appended to; little-endian.
@@ -72,7 +72,7 @@ export class Journal {
       throw error;
     }
     try {
-      const read = await readAll(handle, id, begin);
+      const read = await readJournal(handle, id, begin);
       if (!read) {
         await handle.close();
         return undefined;
@@ -95,7 +95,7 @@ export class Journal {
       throw error;
     }
     try {
-      return (await readAll(handle, id, begin)) !== undefined;
+      return (await readJournal(handle, id, begin)) !== undefined;
     } finally {
       await handle.close();
     }
@@ -134,8 +134,12 @@ export class Journal {
   }
 }
 
-/** Undefined when it is none of this transfer, or of no possible image. */
-async function readAll(handle: FileHandle, id: string, begin: Begin) {
+/**
+ * Reads a journal to the end of what is sound of it.
+ * @param begin is told the image's size, before any record
+ * @returns where that ends; undefined when it is none of this transfer, or of no possible image
+ */
+export async function readJournal(handle: ReadableAt, id: string, begin: Begin) {
   const head = Buffer.alloc(HEADER_BYTES);
   const bytesRead = await readFully(handle, head, 0);
   const seal = sealOf(head);
@@ -161,12 +165,12 @@ function checkOf(seal: Buffer, record: Buffer): Buffer {
 }
 
 async function readRecords(
-  handle: FileHandle,
+  handle: ReadableAt,
   seal: Buffer,
   blockCount: number,
   note: (record: JournalRecord) => void,
 ): Promise<number> {
-  const space = Buffer.alloc(READ_RECORDS * RECORD_BYTES);
+  const space = Buffer.allocUnsafe(READ_RECORDS * RECORD_BYTES);
   let end = HEADER_BYTES;
   for (;;) {
     const bytesRead = await readFully(handle, space, end);

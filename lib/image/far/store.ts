@@ -1,41 +1,34 @@
-import { chmod, rename, statfs, utimes } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
-import { formatBytes } from "../../duration";
 import { AbortedError, messageOf } from "../../errors";
 import type { ImageStatus, SegmentAnswer, TransferEstimate } from "../../site/api";
-import { KeyedLock, Semaphore } from "./concurrency";
 import { hexOf } from "../digest";
-import { diskFull, storeCorrupt } from "../errors";
-import { EstimatePins } from "./estimate-pins";
+import { storeCorrupt } from "../errors";
 import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
-import { decodeSegmentInSlices, MAX_SEGMENT_BYTES, unpackSegment, type SegmentHead } from "../wire/segment";
-import { Spaces } from "../wire/spaces";
+import { decodeSegmentInSlices, MAX_SEGMENT_BYTES } from "../wire/segment";
 import type { TakePiece, TargetCallOptions, TransferRequest, TransferState } from "../wire/target";
-import { applySegment } from "./apply";
+import { completeImage } from "./completion";
+import { KeyedLock } from "./concurrency";
 import type { ImageStore, ImageStoreOptions, LinkRate } from "./contract";
-import { BOUNCE_BYTES } from "./direct-file";
-import { DirectSpaces } from "./direct-spaces";
+import { requireRoom } from "./disk-room";
+import { Estimates } from "./estimates";
 import { removeAll, StoreFiles } from "./files";
 import { giveFile } from "./give-file";
 import { HeldImages } from "./held";
 import { Indexer } from "./indexer";
+import { SegmentIntake } from "./intake";
 import { Link } from "./link";
-import { readManifest, writeManifest } from "./manifest";
+import { readManifest } from "./manifest";
+import * as mishaps from "./mishaps";
 import * as refusals from "./refusals";
-import { hasAll, requireRange, requireWithin } from "./segment-fit";
+import { Retention } from "./retention";
+import { hasAll, requireWithin } from "./segment-fit";
+import { Statuses } from "./statuses";
 import type { Transfer } from "./transfer";
 import { Transfers } from "./transfers";
+import { Unwatched } from "./unwatched";
 
-/** Segments unpacked at once: each takes up to 15 MiB beside its body. */
-const UNPACKING_AT_ONCE = 3;
-/** Of the disk, so much is left alone. */
-const SPARE_DISK_BYTES = 2 ** 20;
-/** Images count as arriving for so long after the last segment. */
-const BUSY_MS = 1_000;
 /** Transfers that nobody goes on with are looked for this often: each takes disk, and open files. */
 const SWEEP_MS = 60 * 60_000;
-/** Transfers that were completed, whose last segments may still come in twice. */
-const REMEMBERED_TRANSFERS = 1_000;
 
 /** Opens the image store in a directory, with what a former process left there. One process at a time. */
 export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
@@ -47,44 +40,53 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
 class DirectoryStore implements ImageStore {
   private readonly files: StoreFiles;
   private readonly held: HeldImages;
-  private readonly pins: EstimatePins;
   private readonly transfers: Transfers;
-  private readonly indexer: Indexer;
+  private readonly statuses: Statuses;
   private readonly link: Link;
+  private readonly estimates: Estimates;
+  private readonly intake: SegmentIntake;
+  private readonly indexer: Indexer;
   private readonly locks = new KeyedLock();
-  private readonly unpacking = new Semaphore(UNPACKING_AT_ONCE);
-  private readonly spaces = new Spaces(UNPACKING_AT_ONCE * 4);
-  private readonly directSpaces = new DirectSpaces(UNPACKING_AT_ONCE * 2, BOUNCE_BYTES);
-  /** By id, the digests of transfers that were completed. */
-  private readonly finished = new Map<string, string>();
-  private readonly atWork = new Set<Promise<unknown>>();
+  private readonly unwatched: Unwatched;
+  private readonly retention: Retention;
   private sweeps: NodeJS.Timeout | undefined;
-  private arriving = 0;
-  private arrivedAt = -Infinity;
 
   constructor(private readonly options: ImageStoreOptions) {
-    this.files = new StoreFiles(options.directory);
-    this.held = new HeldImages(this.files, (digest) => this.usedBy(digest).length > 0);
-    this.transfers = new Transfers(this.files);
-    this.pins = new EstimatePins((digest) => this.files.of(digest).estimate, options.estimateHoldMs);
-    this.link = new Link(this.files.link, options.assumedRateBps);
-    this.indexer = new Indexer(
-      this.files,
-      this.held,
-      () => this.arriving > 0 || performance.now() - this.arrivedAt < BUSY_MS,
-    );
+    const usedBy = (digest: string) => options.usedBy?.(digest) ?? [];
+    const files = (this.files = new StoreFiles(options.directory));
+    const unwatched = (this.unwatched = new Unwatched(options.onProblem));
+    const held = (this.held = new HeldImages(files, (digest) => usedBy(digest).length > 0));
+    const transfers = (this.transfers = new Transfers(files, (id) => unwatched.tell(mishaps.unusable(id))));
+    this.statuses = new Statuses(held, transfers, usedBy);
+    this.retention = new Retention({
+      options,
+      files,
+      held,
+      transfers,
+      evict: (digest) => this.evict(digest),
+    });
+    this.link = new Link(files.link, options.assumedRateBps);
+    this.estimates = new Estimates(files, transfers, this.link, options.estimateHoldMs);
+    this.intake = new SegmentIntake({
+      held,
+      requireRoom: (place, bytes) => this.requireRoom(place, bytes),
+      onDamaged: (digest, blocks) => this.takeBack(digest, blocks),
+    });
+    this.indexer = new Indexer(files, held, () => this.intake.isBusy);
   }
 
   async open(): Promise<void> {
     const { complete, transfers } = await this.files.scan();
-    for (const digest of complete) {
-      // One that cannot be read now is left as it is for the next time; the others are of use all the same.
-      await this.held.adopt(digest).catch(() => undefined);
+    // What cannot be read now is left as it is for the next time; the others are of use all the same.
+    for (const digest of complete)
+      await this.unwatched.run(mishaps.unreadable(digest), () => this.adopt(digest));
+    for (const id of transfers)
+      await this.unwatched.run(mishaps.notResumed(id), () => this.transfers.restore([id]));
+    for (const digest of this.held.digests) {
+      // Killed between the image's new name and the end of its transfer.
+      await this.unwatched.run(mishaps.notSwept(digest), () => this.dropTransfersOf(digest));
+      await this.unwatched.run(mishaps.unreadable(digest), () => this.takeBackIfCut(digest));
     }
-    await this.transfers.restore(transfers);
-    // Killed between the image's new name and the end of its transfer.
-    for (const digest of this.held.digests) await this.dropTransfersOf(digest);
-    for (const digest of this.held.digests) await this.takeBackIfCut(digest);
     await this.link.restore();
     for (const digest of this.held.digests) await this.indexer.request(digest);
     this.sweeps = setInterval(() => this.sweep(), SWEEP_MS).unref();
@@ -98,22 +100,22 @@ class DirectoryStore implements ImageStore {
     // Who only looks changes nothing.
     if (request.peek !== true) for (const held of this.held.digests) await this.takeBackIfCut(held);
     return this.locks.run(`transfer ${id}`, async () => {
-      const complete = digest === undefined ? undefined : this.completeStatus(digest);
-      const { rateBps, packedShare } = this.link.measured ?? {};
-      const known = { images: this.images(), rateBps, packedShare };
+      const complete = digest === undefined ? undefined : this.statuses.complete(digest);
       if (request.peek === true) {
         const present = this.transfers.get(id);
         const arrived = present?.sizeBytes === sizeBytes && !complete ? present.blocks.prefixes() : "";
-        return { complete, arrived, ...known };
+        return { complete, arrived, ...this.known() };
       }
       if (complete) {
+        await this.retention.noteWanted(complete.digest);
         await this.transfers.drop(id);
-        return { complete, arrived: "", ...known };
+        return { complete, arrived: "", ...this.known() };
       }
       await this.requireRoom(refusals.placeOfTransfer(id), 0);
-      this.finished.delete(id);
       let transfer = await this.transfers.open(id, sizeBytes);
       if (digest !== undefined) transfer = await this.transfers.bind(transfer, digest);
+      const known = this.known();
+      transfer.offered = new Set(known.images);
       return { arrived: transfer.blocks.prefixes(), ...known };
     });
   }
@@ -136,14 +138,8 @@ class DirectoryStore implements ImageStore {
     const transfer = this.transfers.get(id);
     if (!transfer) return this.lateAnswer(id);
     requireWithin(place, transfer, head);
-    if (!hasAll(transfer, head)) {
-      const isStored = await transfer.use(() =>
-        transfer.ranges.run(head.firstBlock, head.blockCount, () =>
-          this.unpacking.run(() => this.store(place, transfer, head, options?.signal)),
-        ),
-      );
-      if (!isStored) return this.lateAnswer(id, transfer);
-    }
+    if (!hasAll(transfer, head) && !(await this.intake.put(place, transfer, head, options?.signal)))
+      return this.lateAnswer(id, transfer);
     this.link.note(arrivedAt, bytes.length, head.literalBytes);
     return { presentBytes: transfer.blocks.presentBytes };
   }
@@ -151,11 +147,7 @@ class DirectoryStore implements ImageStore {
   completeTransfer(id: string, digest: string): Promise<ImageStatus> {
     refusals.requireTransferId(id);
     refusals.requireDigest(digest);
-    const completion = this.locks
-      .run(digest, () => this.finish(id, digest))
-      .finally(() => this.atWork.delete(completion));
-    this.atWork.add(completion);
-    return completion;
+    return this.unwatched.track(this.locks.run(digest, () => this.finish(id, digest)));
   }
 
   async fetchIndex(digest: string, take: TakePiece, options?: TargetCallOptions): Promise<boolean> {
@@ -173,64 +165,37 @@ class DirectoryStore implements ImageStore {
     refusals.requireDigest(digest);
     refusals.requireEstimate(digest, estimate);
     return this.locks.run(digest, async () => {
-      const complete = this.completeStatus(digest);
-      if (complete) {
-        const told = await this.pins.getComplete(digest, complete.completedAt ?? 0);
-        if (told) return told;
-        const nothing = {
-          ...estimate,
-          totalBytes: complete.sizeBytes,
-          ...{ presentBytes: estimate.inUseBytes, sendBytes: 0, etaMs: 0 },
-          ...this.link.rate,
-        };
-        await this.pins.put(digest, nothing);
-        return nothing;
-      }
-      const times = await Promise.all(
-        this.transfers
-          .ofDigest(digest)
-          .map(async (one) => (one.blocks.presentBytes > 0 ? one.changedAt() : 0)),
-      );
-      const pinned = await this.pins.get(digest, Math.max(0, ...times));
-      if (pinned) return pinned;
-      await this.pins.put(digest, estimate);
-      return estimate;
+      const complete = this.statuses.complete(digest);
+      if (complete) await this.retention.noteWanted(digest);
+      return complete
+        ? this.estimates.ofComplete(complete, estimate)
+        : this.estimates.ofArriving(digest, estimate);
     });
   }
 
   async status(digest: string): Promise<ImageStatus | undefined> {
     refusals.requireDigest(digest);
-    const complete = this.completeStatus(digest);
-    if (complete) return complete;
-    const [first, ...others] = this.transfers.ofDigest(digest);
-    if (!first) return undefined;
-    const { sizeBytes } = first;
-    const presentBytes = Math.max(...[first, ...others].map(({ blocks }) => blocks.presentBytes));
-    return { digest, sizeBytes, complete: false, presentBytes, usedBy: this.usedBy(digest) };
+    const status = this.statuses.of(digest);
+    if (status?.complete) await this.retention.noteWanted(digest);
+    return status;
   }
 
-  async list(): Promise<readonly ImageStatus[]> {
-    const arriving = this.transfers.all.map(({ digest }) => digest).filter((digest) => digest !== undefined);
-    const digests = new Set([...this.held.digests, ...arriving]);
-    const found = await Promise.all([...digests].sort().map((digest) => this.status(digest)));
-    return found.filter((status) => status !== undefined);
+  list(): Promise<readonly ImageStatus[]> {
+    return Promise.resolve(this.statuses.all());
   }
 
   async delete(digest: string): Promise<void> {
     refusals.requireDigest(digest);
     await this.locks.run(digest, async () => {
-      const users = this.usedBy(digest);
+      const users = this.statuses.usedBy(digest);
       if (users.length > 0) throw refusals.inUse(digest, users);
       await this.dropTransfersOf(digest);
-      this.held.remove(digest);
-      this.indexer.forget(digest);
-      const { image, manifest, index, estimate } = this.files.of(digest);
-      await removeAll([image, manifest, index, estimate]);
+      await this.remove(digest);
     });
   }
 
   path(digest: string): string {
-    if (this.completeStatus(digest)) return this.files.of(digest).image;
+    if (this.statuses.complete(digest)) return this.files.of(digest).image;
     throw refusals.notHeld(this.options, digest, this.transfers.ofDigest(digest).length > 0);
   }
 
@@ -248,7 +213,7 @@ class DirectoryStore implements ImageStore {
     const sizeBytes = this.held.look(digest)?.sizeBytes ?? 0;
     const bad = await this.held.findBad(digest, blocksOf(sizeBytes, options?.signal));
     if (bad.length > 0) await this.takeBack(digest, bad);
-    const status = this.completeStatus(digest);
+    const status = this.statuses.complete(digest);
     if (status) return status;
     const where = bad.length > 0 ? `, first at offset ${bad[0] * BLOCK_BYTES}` : "";
     throw storeCorrupt(place, `${bad.length} blocks are wrong on the disk of the image store${where}`);
@@ -261,7 +226,7 @@ class DirectoryStore implements ImageStore {
   async close(): Promise<void> {
     clearInterval(this.sweeps);
     await this.indexer.stop();
-    await Promise.allSettled(this.atWork);
+    await this.unwatched.done();
     await this.transfers.close();
   }
 
@@ -269,145 +234,94 @@ class DirectoryStore implements ImageStore {
 
   /** For a segment of a transfer that is over: if its image is complete, nothing is missing. */
   private lateAnswer(id: string, transfer?: Transfer): SegmentAnswer {
-    const complete = this.completeStatus(transfer?.digest ?? this.finished.get(id) ?? "");
+    const complete = this.statuses.complete(transfer?.digest ?? this.transfers.finishedAs(id) ?? "");
     if (complete) return { presentBytes: complete.sizeBytes };
     throw refusals.unknownTransfer(id);
-  }
-
-  /** @returns false when the transfer was over before its turn came */
-  private async store(
-    place: string,
-    transfer: Transfer,
-    head: SegmentHead,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    if (transfer.isOver) return false;
-    if (signal?.aborted) throw new AbortedError("stopped");
-    await this.requireRoom(place, head.literalBytes);
-    this.arriving++;
-    try {
-      const content = await unpackSegment(head, this.spaces).catch((error) => {
-        throw refusals.segmentCorrupt(place, messageOf(error), error);
-      });
-      try {
-        requireRange(place, transfer, head, content.rangeBytes);
-        const { held, spaces, directSpaces } = this;
-        const onDamaged = (digest: string, blocks: readonly number[]) => this.takeBack(digest, blocks);
-        await applySegment({ place, transfer, held, spaces, directSpaces, onDamaged }, content);
-        return true;
-      } finally {
-        content.release();
-      }
-    } finally {
-      this.arriving--;
-      this.arrivedAt = performance.now();
-    }
-  }
-
-  private async requireRoom(place: string, neededBytes: number): Promise<void> {
-    const { bavail, bsize } = await statfs(this.options.directory);
-    const free = bavail * bsize - SPARE_DISK_BYTES;
-    if (free >= neededBytes) return;
-    throw diskFull(
-      place,
-      neededBytes > 0
-        ? `${formatBytes(neededBytes)} are to be written, and ${formatBytes(Math.max(0, free))} are free`
-        : "nothing is free",
-    );
   }
 
   // -------------------------------------------------------------- completion
 
   private async finish(id: string, digest: string): Promise<ImageStatus> {
-    const done = this.completeStatus(digest);
+    const done = this.statuses.complete(digest);
     if (!done) {
       const transfer = this.transfers.get(id);
       const finishing = transfer?.use(() =>
         // Nothing of it changes any more while it is looked at.
-        transfer.ranges.run(0, transfer.blocks.blockCount, () => this.verifyArrived(transfer, digest)),
+        transfer.ranges.run(0, transfer.blocks.blockCount, async () => {
+          await completeImage(this.files, transfer, digest);
+          this.held.add(digest, transfer.sizeBytes);
+        }),
       );
       if (!transfer || !finishing) throw refusals.unknownTransfer(id);
       await finishing;
       await this.transfers.finished(transfer);
       await this.link.remember();
       await this.indexer.request(digest);
+      this.settle();
     }
     await this.dropTransfersOf(digest);
     await this.transfers.drop(id);
-    this.rememberFinished(id, digest);
-    const status = this.completeStatus(digest);
+    this.transfers.noteFinished(id, digest);
+    const status = this.statuses.complete(digest);
     if (status) return status;
     throw storeCorrupt(refusals.placeOf(digest), "the image's file was changed as soon as it was complete");
   }
 
-  private async verifyArrived(transfer: Transfer, digest: string): Promise<void> {
-    const place = refusals.placeOf(digest);
-    const { blocks } = transfer;
-    requireAll(place, transfer);
-    const found = blocks.digest();
-    if (found !== digest) {
-      throw storeCorrupt(place, `every block has arrived, but together they are the image ${found}`);
-    }
-    await this.verifyClaims(transfer, place);
-    await transfer.seal();
-    // A disk that failed in the meantime leaves nothing sure.
-    requireAll(place, transfer);
-    await this.verifyClaims(transfer, place);
-    const files = this.files.of(digest);
-    const { partial } = this.files.ofTransfer(transfer.id);
-    await writeManifest(this.files, files.manifest, transfer.sizeBytes, blocks.leaves());
-    await chmod(partial, 0o444);
-    await utimes(partial, new Date(), new Date());
-    await rename(partial, files.image);
-    transfer.digest = digest;
-    transfer.retire();
-    await this.files.syncDirectory();
-    this.held.add(digest, transfer.sizeBytes);
-  }
-
-  private async verifyClaims(transfer: Transfer, place: string): Promise<void> {
-    const bad = await transfer.verifyClaims();
-    if (bad.length === 0) return;
-    throw storeCorrupt(
-      place,
-      `${bad.length} blocks are wrong on the disk of the image store, first at offset ${bad[0] * BLOCK_BYTES}`,
-    );
-  }
-
-  private rememberFinished(id: string, digest: string): void {
-    this.finished.set(id, digest);
-    const [oldest] = this.finished.keys();
-    if (this.finished.size > REMEMBERED_TRANSFERS) this.finished.delete(oldest);
-  }
-
   private sweep(): void {
     for (const { id } of this.transfers.all) {
-      const dropped = this.locks
-        .run(`transfer ${id}`, () => this.transfers.dropIfIdle(id))
-        // What could not be removed is tried the next time, or when the store is opened again.
-        .catch(() => undefined)
-        .finally(() => this.atWork.delete(dropped));
-      this.atWork.add(dropped);
+      const dropping = this.locks.run(`transfer ${id}`, () =>
+        this.unwatched.run(mishaps.notDropped(id), () => this.transfers.dropIfIdle(id)),
+      );
+      void this.unwatched.track(dropping);
     }
+    this.settle();
+  }
+
+  private settle(): void {
+    void this.unwatched.track(this.unwatched.run(mishaps.NOT_SETTLED, () => this.retention.settle()));
   }
 
   private async dropTransfersOf(digest: string): Promise<void> {
     for (const { id } of this.transfers.ofDigest(digest)) {
       await this.transfers.drop(id);
-      this.rememberFinished(id, digest);
+      this.transfers.noteFinished(id, digest);
     }
   }
 
   // -------------------------------------------------------------- what is held
 
-  /** The newest first: the near side does not look at all of very many. */
-  private images(): readonly string[] {
-    const whole: { digest: string; completedAt: number }[] = [];
-    for (const digest of this.held.digests) {
-      const found = this.held.look(digest);
-      if (found?.isWhole) whole.push({ digest, completedAt: found.completedAt });
-    }
-    return whole.sort((one, other) => other.completedAt - one.completedAt).map(({ digest }) => digest);
+  /** Takes an image that is under its final name, if it is what it is named after. */
+  private async adopt(digest: string): Promise<void> {
+    await this.held.adopt(digest);
+    if (!this.held.look(digest)) this.unwatched.tell(mishaps.anotherImage(digest));
+  }
+
+  /** Nothing else goes on with an image that is evicted, and nothing comes in between the look and its end. */
+  private async evict(digest: string): Promise<boolean> {
+    const removal = this.locks.tryRun(digest, async () => {
+      const isWanted = this.statuses.usedBy(digest).length > 0 || this.transfers.ofDigest(digest).length > 0;
+      if (isWanted || !this.statuses.complete(digest)) return false;
+      await this.remove(digest);
+      return true;
+    });
+    return (await removal) ?? false;
+  }
+
+  private async remove(digest: string): Promise<void> {
+    this.held.remove(digest);
+    this.indexer.forget(digest);
+    const { image, manifest, index, estimate } = this.files.of(digest);
+    await removeAll([image, manifest, index, estimate]);
+  }
+
+  private requireRoom(place: string, bytes: number): Promise<void> {
+    return requireRoom(this.options.directory, place, bytes, (needed) => this.retention.makeRoom(needed));
+  }
+
+  /** What whoever opens a transfer is told of the site. */
+  private known() {
+    const { rateBps, packedShare } = this.link.measured ?? {};
+    return { images: this.statuses.newestFirst(), rateBps, packedShare };
   }
 
   private async takeBackIfCut(digest: string): Promise<void> {
@@ -424,24 +338,6 @@ class DirectoryStore implements ImageStore {
       await this.transfers.restore([hexOf(digest) ?? ""]);
     });
   }
-
-  private completeStatus(digest: string): ImageStatus | undefined {
-    const found = this.held.look(digest);
-    if (!found?.isWhole) return undefined;
-    const { sizeBytes, completedAt } = found;
-    const usedBy = this.usedBy(digest);
-    return { digest, sizeBytes, complete: true, presentBytes: sizeBytes, completedAt, usedBy };
-  }
-
-  private usedBy(digest: string): readonly string[] {
-    return this.options.usedBy?.(digest) ?? [];
-  }
-}
-
-/** @throws ImageStoreError `image-incomplete` */
-function requireAll(place: string, { blocks }: Transfer): void {
-  const missing = blocks.missing();
-  if (missing) throw refusals.stillMissing(place, missing.bytes, missing.first * BLOCK_BYTES);
 }
 
 function* blocksOf(sizeBytes: number, signal: AbortSignal | undefined): Generator<number> {

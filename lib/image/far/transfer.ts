@@ -21,6 +21,10 @@ export type Part = readonly [from: number, to: number];
 export class Transfer {
   /** Work on blocks that must not happen twice at once. */
   readonly ranges = new RangeLock();
+  /** Held images that its sender was told of when it last opened it. */
+  offered: ReadonlySet<string> = new Set();
+  /** Held images that segments of it copied from, in this process. */
+  readonly copied = new Set<string>();
   /** Blocks that may have bytes in the file, other than zeros, that nobody vouches for. */
   private readonly touched: BitSet | "all";
   private readonly busy = new Set<Promise<unknown>>();
@@ -112,6 +116,11 @@ export class Transfer {
   /** Somebody goes on with it. */
   noteUse(): void {
     this.usedAt = Date.now();
+  }
+
+  /** Did somebody go on with it within so long? */
+  isLive(withinMs: number): boolean {
+    return !this.isOver && (this.busy.size > 0 || Date.now() - this.usedAt < withinMs);
   }
 
   /** Did nobody go on with it for so long? */

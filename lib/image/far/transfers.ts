@@ -7,12 +7,20 @@ import { Transfer } from "./transfer";
 
 /** What nobody went on with for so long is dropped. */
 const IDLE_MS = 7 * 24 * 60 * 60_000;
+/** Transfers that were completed, whose last segments may still come in twice. */
+const REMEMBERED = 1_000;
 
 /** The images that are arriving at a store. Callers see to it that one transfer is opened, bound or dropped by one at a time. */
 export class Transfers {
   private readonly byId = new Map<string, Transfer>();
+  /** By id, the digests of transfers that were completed. */
+  private readonly completed = new Map<string, string>();
 
-  constructor(private readonly files: StoreFiles) {}
+  /** @param onUnusable told of transfers that cannot be gone on with, and begin anew */
+  constructor(
+    private readonly files: StoreFiles,
+    private readonly onUnusable: (id: string) => void = () => undefined,
+  ) {}
 
   get all(): readonly Transfer[] {
     return [...this.byId.values()];
@@ -26,6 +34,17 @@ export class Transfers {
     return this.all.filter((transfer) => transfer.digest === digest);
   }
 
+  /** Which image a transfer was completed as, unless that was long ago. */
+  finishedAs(id: string): string | undefined {
+    return this.completed.get(id);
+  }
+
+  noteFinished(id: string, digest: string): void {
+    this.completed.set(id, digest);
+    const [oldest] = this.completed.keys();
+    if (this.completed.size > REMEMBERED) this.completed.delete(oldest);
+  }
+
   /** Goes on with what a former process left; what cannot be read or was left alone for long is dropped. */
   async restore(ids: readonly string[], now = Date.now()): Promise<void> {
     for (const id of ids) {
@@ -36,13 +55,18 @@ export class Transfers {
         .catch(() => undefined);
       const isIdle = now - (found?.mtimeMs ?? 0) > IDLE_MS;
       const transfer = isIdle ? undefined : await Transfer.resume(id, digest, files);
-      if (transfer) this.byId.set(id, transfer);
-      else await removeAll([files.journal, files.partial, files.meta]);
+      if (transfer) {
+        this.byId.set(id, transfer);
+        continue;
+      }
+      if (!isIdle) this.onUnusable(id);
+      await removeAll([files.journal, files.partial, files.meta]);
     }
   }
 
   /** The transfer with that id; a new one when there is none, or it was for an image of another size. @throws ImageStoreError `disk-full` */
   async open(id: string, sizeBytes: number): Promise<Transfer> {
+    this.completed.delete(id);
     const present = this.byId.get(id);
     if (present?.sizeBytes === sizeBytes) {
       present.noteUse();

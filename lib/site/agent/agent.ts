@@ -9,13 +9,17 @@ import { DirectoryLock } from "./directory-lock";
 import { EventLog } from "./event-log";
 import { Images } from "./images";
 import { NameRecords } from "./name-records";
-import { Pools } from "./pools";
+import { Pools, poolsUsing } from "./pools";
 import { Reviver } from "./reviver";
 import { Router } from "./router";
 import { routesOf } from "./routes";
 import { AgentServer, type ListenOptions, type TlsFiles } from "./server";
 import { StateFile } from "./state-file";
 import { TokenCheck, readToken } from "./token";
+
+/** Unused images that stay unless another number is given. */
+const RETAINED_IMAGES = 5;
+const FEWEST_RETAINED = 2;
 
 export interface AgentOptions {
   /** The site's name. */
@@ -33,6 +37,12 @@ export interface AgentOptions {
   readonly log?: (line: string) => void;
   /** The rate of the link into this site while none was measured, bits per second. @default 100000000 */
   readonly assumedRateBps?: number;
+  /**
+   * So many complete images stay that no pool uses, at least 2; of those beyond, the ones that nobody asked for by their digest for
+   * the longest time are evicted, and as many more as it takes when the disk is full. "all": none ever is.
+   * @default 5
+   */
+  readonly retainImages?: number | "all";
 }
 
 export interface RunningAgent {
@@ -50,6 +60,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { site, stateDir, ports } = options;
   const log = options.log ?? (() => undefined);
   mustBeName(site);
+  const retained = retainedImages(options.retainImages);
   AgentServer.check(options);
   const token = new TokenCheck(await readToken(options));
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -77,14 +88,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const store = await openImageStore({
       directory: join(stateDir, "images"),
       site,
-      usedBy: (digest) => pools.usedBy(digest),
+      usedBy: (digest) => poolsUsing(file.state, digest),
       assumedRateBps: options.assumedRateBps,
+      retention:
+        retained === undefined
+          ? undefined
+          : { images: retained, onEvicted: (image) => images.evicted(image) },
+      onProblem: ({ place, problem, mend }) => log(`${place}: ${problem}. ${mend}`),
     });
     closing.push(() => store.close());
     const balancer = new Reviver("the balancer", () => ports.balancer.start(), log);
     const pools: Pools = new Pools(file.state, store, { site, ports, events, balancer, log, save });
     const records = new NameRecords(site, file.state, ports.nameServer, { events, save, log });
-    const images = new Images(store, pools, ports.launcher, events);
+    const images: Images = new Images(store, pools, ports.launcher, events);
     const router = new Router(
       routesOf({ site, version, startedAt: Date.now(), pools, images, records, events }),
     );
@@ -114,6 +130,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 /** The process of the agent that works in a state directory; undefined when none does. */
 export function agentProcess(stateDir: string): Promise<ProcessHandle | undefined> {
   return DirectoryLock.holder(stateDir);
+}
+
+/** How many images are kept that nothing uses; undefined: all. @throws SpillwayError */
+function retainedImages(images: number | "all" = RETAINED_IMAGES): number | undefined {
+  if (images === "all") return undefined;
+  if (Number.isInteger(images) && images >= FEWEST_RETAINED) return images;
+  throw new SpillwayError({
+    place: "retainImages",
+    problem: `the number of unused images to retain must be a whole number from ${FEWEST_RETAINED} on, or "all", got ${images}`,
+    mend: `Give ${FEWEST_RETAINED} or more: the two newest always stay, as bases of what comes next.`,
+    attribute: ["retainImages"],
+  });
 }
 
 function mustBeName(site: string): void {

@@ -1,5 +1,5 @@
 import { formatBytes } from "../../duration";
-import { type ImageStore, ImageStoreError, MAX_SEGMENT_BYTES } from "../../image";
+import { type EvictedImage, type ImageStore, ImageStoreError, MAX_SEGMENT_BYTES } from "../../image";
 import type { ImageStatus } from "../api";
 import type { Launcher } from "../ports";
 import type { EventLog } from "./event-log";
@@ -41,6 +41,12 @@ export class Images {
   async verify(digest: string, signal: AbortSignal): Promise<ImageStatus> {
     await this.status(digest);
     return this.store.verify(digest, { signal });
+  }
+
+  /** The store parted with a superseded image. */
+  async evicted({ digest, sizeBytes, why }: EvictedImage): Promise<void> {
+    this.events.add("image-evicted", digest, `${formatBytes(sizeBytes)}: ${why}`);
+    await this.launcher.forget(digest);
   }
 
   remove(digest: string): Promise<void> {

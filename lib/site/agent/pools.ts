@@ -10,6 +10,13 @@ import { phaseOf } from "./pool-status";
 import { AgentError } from "./problems";
 import { type AgentState, NO_QUIESCE, type PoolRecord } from "./state";
 
+/** Names of pools that have, or want, members of an image. */
+export function poolsUsing({ pools }: AgentState, digest: string): string[] {
+  return Object.values(pools)
+    .filter(({ spec, members }) => spec.image === digest || members.some(({ image }) => image === digest))
+    .map(({ name }) => name);
+}
+
 /** The pools of a site, as its API sees them. Every change is written down before it is answered or acted upon. */
 export class Pools {
   private readonly loops = new Map<string, PoolLoop>();
@@ -33,9 +40,7 @@ export class Pools {
 
   /** Names of pools that have, or want, members of an image. */
   usedBy(digest: string): string[] {
-    return Object.values(this.state.pools)
-      .filter(({ spec, members }) => spec.image === digest || members.some(({ image }) => image === digest))
-      .map(({ name }) => name);
+    return poolsUsing(this.state, digest);
   }
 
   put(name: string, spec: PoolSpec): Promise<PoolStatus> {
@@ -43,6 +48,8 @@ export class Pools {
       const before = this.state.pools[name];
       if (before) this.mustOwn(before, spec.owner);
       await this.mustHaveImage(name, spec.image);
+      // From here on it is used; until now it may have been evicted.
+      this.store.path(spec.image);
       const record = this.state.pools[name];
       this.mustBeFree(name, spec);
       if (!record) return this.create(name, spec);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { formatBytes } from "../../duration";
 import { messageOf } from "../../errors";
 import { Spaces } from "../../image/wire/spaces";
+import { type Claim, FairRoom, type FairRoomOptions, type Grant } from "./fair-room";
 import { AgentError } from "./problems";
 import type { Route } from "./router";
 
@@ -19,30 +20,52 @@ export interface Body {
   release(): void;
 }
 
+export interface BodyRoomOptions extends FairRoomOptions {
+  readonly log: (line: string) => void;
+}
+
 /**
  * Bounds what bodies take of the agent's memory: who finds no room waits, unread, and TCP slows the sender. Small ones have room of
- * their own, so that a question is answered while images arrive.
+ * their own, so that a question is answered while images arrive, and each transfer its fair share of both.
  */
 export class BodyRoom {
-  private readonly large = new Budget(LARGE_BUDGET_BYTES);
-  private readonly small = new Budget(SMALL_BUDGET_BYTES);
+  private readonly large: FairRoom;
+  private readonly small: FairRoom;
   private readonly spaces = new Spaces(READY_SPACES);
 
-  hold<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    return bytes === 0 ? work() : (bytes > MAX_JSON_BYTES ? this.large : this.small).hold(bytes, work);
+  constructor(private readonly options: BodyRoomOptions) {
+    this.large = new FairRoom(LARGE_BUDGET_BYTES, options);
+    this.small = new FairRoom(SMALL_BUDGET_BYTES, options);
+  }
+
+  /**
+   * Does something with room for a body.
+   * @throws AbortedError when nobody waits for it any more
+   */
+  hold<T>(request: IncomingMessage, claim: BodyClaim, work: (grant: Grant) => Promise<T>): Promise<T> {
+    const { bytes, party, signal } = claim;
+    if (bytes === 0) return work(NOTHING_COMES);
+    const onTooSlow = (arrivedBytes: number) => {
+      const share = `${formatBytes(arrivedBytes)} of ${formatBytes(bytes)} came`;
+      this.options.log(`${claim.place}: given up, for ${share} while others waited for room`);
+      request.destroy();
+    };
+    const room = bytes > MAX_JSON_BYTES ? this.large : this.small;
+    return room.hold({ party, bytes, signal, onTooSlow }, work);
   }
 
   /**
    * Reads a body, in room that is held for it.
    * @throws AgentError `too-large`, or when the connection breaks
    */
-  async read(request: IncomingMessage, route: Route, announced: number): Promise<Body> {
+  async read(request: IncomingMessage, route: Route, announced: number, grant: Grant): Promise<Body> {
     const isKnown = request.headers["content-length"] !== undefined && announced > MAX_JSON_BYTES;
-    if (!isKnown) return { bytes: await readBody(request, route, announced), release: () => undefined };
-    const space = this.spaces.take(announced);
-    const release = () => this.spaces.give(space);
+    const space = isKnown ? this.spaces.take(announced) : undefined;
+    const release = () => space && this.spaces.give(space);
     try {
-      return { bytes: await readBody(request, route, announced, space), release };
+      const bytes = await readBody(request, route, announced, grant, space);
+      grant.whole();
+      return { bytes, release };
     } catch (error) {
       release();
       throw error;
@@ -50,30 +73,12 @@ export class BodyRoom {
   }
 }
 
-/** So many bytes and no more; whoever came first is first. */
-class Budget {
-  private free: number;
-  private readonly waiting: { readonly bytes: number; readonly go: () => void }[] = [];
+const NOTHING_COMES: Grant = { arrived: () => undefined, whole: () => undefined };
 
-  constructor(private readonly whole: number) {
-    this.free = whole;
-  }
-
-  async hold<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    const share = Math.min(bytes, this.whole);
-    if (this.waiting.length === 0 && share <= this.free) this.free -= share;
-    else await new Promise<void>((go) => this.waiting.push({ bytes: share, go }));
-    try {
-      return await work();
-    } finally {
-      this.free += share;
-      for (let next; (next = this.waiting[0]) && next.bytes <= this.free;) {
-        this.waiting.shift();
-        this.free -= next.bytes;
-        next.go();
-      }
-    }
-  }
+/** What a body wants room for. */
+export interface BodyClaim extends Pick<Claim, "party" | "bytes" | "signal"> {
+  /** For the log. */
+  readonly place: string;
 }
 
 /** How large the body says it is, judged before a byte of it is read. @throws AgentError `too-large`, `invalid` */
@@ -91,6 +96,7 @@ async function readBody(
   request: IncomingMessage,
   route: Route,
   announced: number,
+  grant: Grant,
   into?: Buffer,
 ): Promise<Buffer> {
   const max = maxBytes(route);
@@ -104,6 +110,7 @@ async function readBody(
       if (into) chunk.copy(into, bytes);
       else chunks.push(chunk);
       bytes += chunk.length;
+      grant.arrived(chunk.length);
       if (bytes > max) throw tooLarge(route, bytes, max);
     }
   } catch (error) {

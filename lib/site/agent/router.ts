@@ -28,6 +28,8 @@ export interface Route {
   readonly path: string;
   /** What it takes as a body. */
   readonly takes: "nothing" | "json" | { readonly maxBytes: number };
+  /** The part of the path that names who shares the room for bodies with others. @default all that name none are one */
+  readonly party?: string;
   /** True for what anyone may ask without a token. */
   readonly open?: boolean;
   /** What a good answer is. @default "json" */

@@ -112,6 +112,7 @@ function imageRoutes({ images }: SiteRooms): readonly Route[] {
       method: "PUT",
       path: "/v1/transfers/{id}/segments/{segmentId}",
       takes: { maxBytes: MAX_SEGMENT_BYTES },
+      party: "id",
       handle: async (request) => {
         const segment = checkSegmentId(request.path.segmentId);
         const { bytes, signal } = request;

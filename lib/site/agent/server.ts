@@ -38,16 +38,20 @@ export interface ServerOptions {
   readonly log: (line: string) => void;
   /** A body that brings nothing for so long is given up. @default 60000 */
   readonly silenceMs?: number;
+  /** While others wait for its room, a body may take so long for each 64 KiB of it. @default 20000 */
+  readonly slowBodyMs?: number;
 }
 
 /** The agent's HTTP server. */
 export class AgentServer {
-  private readonly bodies = new BodyRoom();
+  private readonly bodies: BodyRoom;
 
   private constructor(
     private readonly options: ServerOptions,
     private readonly server: http.Server,
-  ) {}
+  ) {
+    this.bodies = new BodyRoom({ log: options.log, slowMs: options.slowBodyMs });
+  }
 
   /** @throws SpillwayError when it cannot, or should not, listen there */
   static async listen(options: ServerOptions): Promise<AgentServer> {
@@ -123,14 +127,18 @@ export class AgentServer {
     const announced = announcedBytes(request, route);
     const unwanted = new AbortController();
     response.once("close", () => unwanted.abort());
-    return this.bodies.hold(announced, async () => {
+    const claim = {
+      ...{ bytes: announced, signal: unwanted.signal },
+      ...{ place: `${method} ${url.pathname}`, party: route.party === undefined ? "" : path[route.party] },
+    };
+    return this.bodies.hold(request, claim, async (grant) => {
       if (request.headers.expect !== undefined) response.writeContinue();
       const isSmall = announced <= 64 * 1024 && typeof route.takes !== "object";
       const slow = isSmall ? setTimeout(() => request.destroy(), SMALL_REQUEST_MS) : undefined;
       // Only while the body comes: verifying a large image answers nothing for minutes.
       const { socket } = request;
       socket.setTimeout(this.options.silenceMs ?? 60_000);
-      const body = await this.bodies.read(request, route, announced).finally(() => {
+      const body = await this.bodies.read(request, route, announced, grant).finally(() => {
         clearTimeout(slow);
         socket.setTimeout(0);
       });

@@ -1,36 +1,23 @@
 import { chmodSync, existsSync, promises, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { openImageStore, type ImageStore, type ImageStoreOptions } from "../../../../lib/image/far";
+import type { ImageStoreOptions } from "../../../../lib/image/far";
 import { BLOCK_BYTES } from "../../../../lib/image/wire";
 import { fetchedIndex } from "../support/fetched-index";
-import { bytesOf, scratch } from "../support/images";
+import { bytesOf } from "../support/images";
 import { bring, digestOfImage, holds, partsOf, sealed, transferId } from "./support/segments";
+import { hexOf, testStores } from "./support/stores";
 
-const directory = scratch();
-const opened: ImageStore[] = [];
+const stores = testStores();
 let number = 0;
 
-afterEach(async () => {
-  jest.restoreAllMocks();
-  for (const store of opened.splice(0)) await store.close();
-});
-afterAll(directory.remove);
-
-const hex = (digest: string) => digest.slice("sha256:".length);
 const failed = (code: string) => Object.assign(new Error(`${code}: the disk said no`), { code });
-
-async function storeIn(path: string, options: Partial<ImageStoreOptions> = {}): Promise<ImageStore> {
-  const store = await openImageStore({ directory: path, site: "cloud", ...options });
-  opened.push(store);
-  return store;
-}
 
 /** A store that holds one image, with its index made: nothing else reads any more. */
 async function holding(options: Partial<ImageStoreOptions> = {}) {
-  const path = join(directory.path, `store-${++number}`);
-  const store = await storeIn(path, options);
-  const bytes = bytesOf(number, 3 * BLOCK_BYTES + 77);
+  const path = stores.newPath();
+  const store = await stores.open(path, options);
+  const bytes = bytesOf(++number, 3 * BLOCK_BYTES + 77);
   const digest = await bring(store, transferId(1), bytes);
   await fetchedIndex(store, digest);
   return { path, store, bytes, digest, names: readdirSync(path) };
@@ -77,16 +64,16 @@ describe("an image whose disk fails for a moment", () => {
 
   it("is not put aside when it has no manifest, neither by verifying it nor by a restart", async () => {
     const { path, store, digest } = await holding();
-    rmSync(join(path, `${hex(digest)}.manifest`));
+    rmSync(join(path, `${hexOf(digest)}.manifest`));
     const handles = await fileHandles();
     const reading = jest.spyOn(handles, "read").mockRejectedValue(failed("EIO"));
     await expect(store.verify(digest)).rejects.toMatchObject({ code: "EIO" });
-    expect(store.path(digest)).toContain(hex(digest));
+    expect(store.path(digest)).toContain(hexOf(digest));
     await store.close();
-    await storeIn(path);
+    await stores.open(path);
     reading.mockRestore();
-    expect(existsSync(join(path, `${hex(digest)}.img`))).toBe(true);
-    expect(await (await storeIn(path)).status(digest)).toMatchObject({ complete: true });
+    expect(existsSync(join(path, `${hexOf(digest)}.img`))).toBe(true);
+    expect(await (await stores.open(path)).status(digest)).toMatchObject({ complete: true });
   });
 
   it("is as sound as before when it is read in small pieces", async () => {
@@ -120,7 +107,7 @@ describe("an image whose disk fails for a moment", () => {
 describe("an image whose manifest is gone", () => {
   it("is taken anew when a block of it seems wrong, and not deleted", async () => {
     const { path, store, bytes, digest } = await holding();
-    rmSync(join(path, `${hex(digest)}.manifest`));
+    rmSync(join(path, `${hexOf(digest)}.manifest`));
     const next = Buffer.concat([bytesOf(998, BLOCK_BYTES), bytes]);
     const id = transferId(2);
     await store.openTransfer(id, { sizeBytes: next.length });
@@ -141,8 +128,8 @@ describe("an image whose manifest is gone", () => {
 
   it("stays where it is while a pool uses it, whatever is in it: it is only called damaged", async () => {
     const { path, store, bytes, digest } = await holding({ usedBy: () => ["shop"] });
-    const file = join(path, `${hex(digest)}.img`);
-    rmSync(join(path, `${hex(digest)}.manifest`));
+    const file = join(path, `${hexOf(digest)}.img`);
+    rmSync(join(path, `${hexOf(digest)}.manifest`));
     chmodSync(file, 0o600);
     writeFileSync(file, bytesOf(997, bytes.length));
     await expect(store.verify(digest)).rejects.toMatchObject({ code: "image-corrupt" });

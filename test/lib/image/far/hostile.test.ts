@@ -1,15 +1,12 @@
-import { join } from "node:path";
 import * as fc from "fast-check";
 import { sha256 } from "../../../../lib/image/digest";
 import { ImageStoreError } from "../../../../lib/image/errors";
-import { openImageStore, type ImageStore } from "../../../../lib/image/far";
+import type { ImageStore } from "../../../../lib/image/far";
 import { BLOCK_BYTES, leafOf, type Op, type SegmentParts } from "../../../../lib/image/wire";
-import { bytesOf, scratch } from "../support/images";
 import {
   arrivedBlocks,
   bring,
   digestOfImage,
-  fiveBlocks,
   holds,
   leavesOf,
   partsOf,
@@ -18,18 +15,16 @@ import {
   transferId,
   type TestSegment,
 } from "./support/segments";
+import { imageOf, testStores } from "./support/stores";
 
-const directory = scratch();
+const stores = testStores();
 let store: ImageStore;
-let number = 0;
-const bytes = fiveBlocks(bytesOf, 1);
+const bytes = imageOf(1);
 const id = transferId(1);
 
 beforeEach(async () => {
-  store = await openImageStore({ directory: join(directory.path, `store-${++number}`), site: "cloud" });
+  store = await stores.open();
 });
-afterEach(() => store.close());
-afterAll(directory.remove);
 
 const put = (segment: TestSegment) => store.putSegment(id, segment.id, segment.bytes);
 
@@ -62,7 +57,7 @@ describe("a peer that lies", () => {
   it("gets nothing complete under a digest that is not that of its blocks", async () => {
     await store.openTransfer(id, { sizeBytes: bytes.length });
     for (const segment of await segmentsOf(bytes)) await put(segment);
-    const other = digestOfImage(fiveBlocks(bytesOf, 2));
+    const other = digestOfImage(imageOf(2));
     await expect(store.completeTransfer(id, other)).rejects.toMatchObject({
       code: "image-corrupt",
       message: expect.stringContaining(`together they are the image ${digestOfImage(bytes)}`),
@@ -75,7 +70,7 @@ describe("a peer that lies", () => {
   it("may send another transfer's segment: the image's digest finds it out, and the right one mends it", async () => {
     await store.openTransfer(id, { sizeBytes: bytes.length });
     for (const segment of await segmentsOf(bytes, 1)) await put(segment);
-    const [stray] = await segmentsOf(fiveBlocks(bytesOf, 50), 1);
+    const [stray] = await segmentsOf(imageOf(50), 1);
     await put(stray);
     await expect(store.completeTransfer(id, digestOfImage(bytes))).rejects.toMatchObject({
       code: "image-corrupt",

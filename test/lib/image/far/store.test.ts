@@ -12,16 +12,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { openImageStore, type ImageStore, type ImageStoreOptions } from "../../../../lib/image/far";
 import { BLOCK_BYTES, IndexReader, LEAF_OF_ZEROS } from "../../../../lib/image/wire";
 import { chunkBlock } from "../../../../lib/image/chunking/kernel";
 import { fetchedIndex } from "../support/fetched-index";
-import { bytesOf, scratch } from "../support/images";
+import { bytesOf } from "../support/images";
 import {
   arrivedBlocks,
   bring,
   digestOfImage,
-  fiveBlocks,
   holds,
   leavesOf,
   partsOf,
@@ -29,30 +27,14 @@ import {
   segmentsOf,
   transferId,
 } from "./support/segments";
+import { hexOf, imageOf, testStores } from "./support/stores";
 
-const directory = scratch();
-const opened: ImageStore[] = [];
-let number = 0;
-
-afterEach(async () => {
-  for (const store of opened.splice(0)) await store.close();
-});
-afterAll(directory.remove);
-
-const newDirectory = () => join(directory.path, `store-${++number}`);
-const image = (seed: number) => fiveBlocks(bytesOf, seed);
-const hex = (digest: string) => digest.slice("sha256:".length);
-
-async function storeIn(path = newDirectory(), options: Partial<ImageStoreOptions> = {}): Promise<ImageStore> {
-  const store = await openImageStore({ directory: path, site: "cloud", ...options });
-  opened.push(store);
-  return store;
-}
+const stores = testStores();
 
 describe("the image store", () => {
   it("takes an image in any order, twice and at once, and holds it verified and read-only", async () => {
-    const store = await storeIn();
-    const bytes = image(1);
+    const store = await stores.open();
+    const bytes = imageOf(1);
     const digest = digestOfImage(bytes);
     const [id] = [transferId(1)];
     expect(await store.openTransfer(id, { sizeBytes: bytes.length })).toEqual({ images: [], arrived: "" });
@@ -73,7 +55,7 @@ describe("the image store", () => {
   });
 
   it("leaves holes where the image has zeros", async () => {
-    const store = await storeIn();
+    const store = await stores.open();
     const bytes = Buffer.concat([
       bytesOf(1, BLOCK_BYTES),
       Buffer.alloc(20 * BLOCK_BYTES),
@@ -86,8 +68,8 @@ describe("the image store", () => {
   });
 
   it("copies from a held image what a second version shares with it", async () => {
-    const store = await storeIn();
-    const first = image(10);
+    const store = await stores.open();
+    const first = imageOf(10);
     const digest = await bring(store, transferId(1), first);
     const second = Buffer.from(first);
     bytesOf(99, 5_000).copy(second, 2_500_000);
@@ -103,7 +85,7 @@ describe("the image store", () => {
   });
 
   it("puts thousands of scattered copies together, in whatever order they come from", async () => {
-    const store = await storeIn();
+    const store = await stores.open();
     const base = bytesOf(1, 4 * BLOCK_BYTES);
     const digest = await bring(store, transferId(1), base);
     const offsets = Array.from({ length: 4096 }, (_, i) => ((i * 7919) % 16_000) * 256 + (i % 3));
@@ -124,7 +106,7 @@ describe("the image store", () => {
   });
 
   it("copies within the arriving image, from blocks that have arrived only", async () => {
-    const store = await storeIn();
+    const store = await stores.open();
     const block = bytesOf(5, BLOCK_BYTES);
     const bytes = Buffer.concat([block, block]);
     const id = transferId(1);
@@ -151,8 +133,8 @@ describe("the image store", () => {
   });
 
   it("finds a block damaged on its disk that is copied from within the image, and asks for it again", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
+    const path = stores.newPath();
+    const store = await stores.open(path);
     const block = bytesOf(5, BLOCK_BYTES);
     const bytes = Buffer.concat([block, block]);
     const id = transferId(1);
@@ -174,8 +156,8 @@ describe("the image store", () => {
   });
 
   it("tells for each block the beginning of its leaf when it has arrived, zeros have one too", async () => {
-    const store = await storeIn();
-    const bytes = image(20);
+    const store = await stores.open();
+    const bytes = imageOf(20);
     const id = transferId(1);
     await store.openTransfer(id, { sizeBytes: bytes.length });
     const segment = await sealed(partsOf(bytes, 1, 2));
@@ -188,16 +170,16 @@ describe("the image store", () => {
   });
 
   it("goes on after it was closed in the middle, with what had come", async () => {
-    const path = newDirectory();
-    const bytes = image(30);
+    const path = stores.newPath();
+    const bytes = imageOf(30);
     const digest = digestOfImage(bytes);
     const id = transferId(1);
-    let store = await storeIn(path);
+    let store = await stores.open(path);
     await store.openTransfer(id, { sizeBytes: bytes.length, digest });
     const segments = await segmentsOf(bytes);
     for (const one of segments.slice(0, 2)) await store.putSegment(id, one.id, one.bytes);
     await store.close();
-    store = await storeIn(path);
+    store = await stores.open(path);
     expect(await store.status(digest)).toMatchObject({ complete: false, presentBytes: 4 * BLOCK_BYTES });
     expect(await store.list()).toHaveLength(1);
     const { arrived } = await store.openTransfer(id, { sizeBytes: bytes.length });
@@ -210,8 +192,8 @@ describe("the image store", () => {
 
   it("takes the newer version of a block whose source was changed, zeros too, and nothing of the older stays", async () => {
     for (const between of [false, true]) {
-      const path = newDirectory();
-      let store = await storeIn(path);
+      const path = stores.newPath();
+      let store = await stores.open(path);
       const before = bytesOf(40, 3 * BLOCK_BYTES);
       const after = Buffer.concat([
         Buffer.alloc(BLOCK_BYTES),
@@ -224,7 +206,7 @@ describe("the image store", () => {
       for (const one of await segmentsOf(before, 3)) await store.putSegment(id, one.id, one.bytes);
       if (between) {
         await store.close();
-        store = await storeIn(path);
+        store = await stores.open(path);
       }
       for (const one of await segmentsOf(after, 1)) await store.putSegment(id, one.id, one.bytes);
       await store.completeTransfer(id, digestOfImage(after));
@@ -233,9 +215,9 @@ describe("the image store", () => {
   });
 
   it("begins anew when the image under an id has another size", async () => {
-    const store = await storeIn();
+    const store = await stores.open();
     const id = transferId(1);
-    const bytes = image(50);
+    const bytes = imageOf(50);
     await store.openTransfer(id, { sizeBytes: bytes.length });
     const [segment] = await segmentsOf(bytes);
     await store.putSegment(id, segment.id, segment.bytes);
@@ -243,24 +225,24 @@ describe("the image store", () => {
   });
 
   it("drops a transfer that nobody went on with for a week, when it is opened", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
+    const path = stores.newPath();
+    const store = await stores.open(path);
     for (const id of [transferId(1), transferId(2)]) await store.openTransfer(id, { sizeBytes: 5_000_000 });
     await store.close();
     const weekAgo = new Date(Date.now() - 7.1 * 24 * 60 * 60_000);
     utimesSync(join(path, `${transferId(1)}.journal`), weekAgo, weekAgo);
-    await storeIn(path);
+    await stores.open(path);
     const left = readdirSync(path).map((name) => name.slice(0, 64));
     expect(new Set(left)).toEqual(new Set([transferId(2)]));
   });
 
   it("drops within an hour, while it is open, what nobody went on with for a week", async () => {
-    const path = newDirectory();
+    const path = stores.newPath();
     jest.useFakeTimers({
       doNotFake: ["nextTick", "setImmediate", "setTimeout", "queueMicrotask", "performance"],
     });
     try {
-      const store = await storeIn(path);
+      const store = await stores.open(path);
       const [left, used, begun] = [transferId(1), transferId(2), transferId(3)];
       for (const id of [left, used]) await store.openTransfer(id, { sizeBytes: 5_000_000 });
       const WEEK = 7 * 24 * 60 * 60_000;
@@ -279,9 +261,9 @@ describe("the image store", () => {
   });
 
   it("lets two transfers of one image run at once: who completes it first wins, and the other is told so", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
-    const bytes = image(60);
+    const path = stores.newPath();
+    const store = await stores.open(path);
+    const bytes = imageOf(60);
     const digest = digestOfImage(bytes);
     const [one, other] = [transferId(1), transferId(2)];
     const segments = await segmentsOf(bytes);
@@ -297,8 +279,8 @@ describe("the image store", () => {
   });
 
   it("lets two pushes of one transfer get along, whoever sends what", async () => {
-    const store = await storeIn();
-    const bytes = image(70);
+    const store = await stores.open();
+    const bytes = imageOf(70);
     const digest = digestOfImage(bytes);
     const id = transferId(1);
     const push = async (blocksEach: number) => {
@@ -313,8 +295,8 @@ describe("the image store", () => {
   });
 
   it("says how much is missing, and where first", async () => {
-    const store = await storeIn();
-    const bytes = image(80);
+    const store = await stores.open();
+    const bytes = imageOf(80);
     const id = transferId(1);
     await store.openTransfer(id, { sizeBytes: bytes.length });
     const [segment] = await segmentsOf(bytes);
@@ -326,12 +308,12 @@ describe("the image store", () => {
   });
 
   it("does not know a transfer that was not opened", async () => {
-    const store = await storeIn();
-    const [segment] = await segmentsOf(image(90));
+    const store = await stores.open();
+    const [segment] = await segmentsOf(imageOf(90));
     await expect(store.putSegment(transferId(1), segment.id, segment.bytes)).rejects.toMatchObject({
       code: "not-found",
     });
-    await expect(store.completeTransfer(transferId(1), digestOfImage(image(90)))).rejects.toMatchObject({
+    await expect(store.completeTransfer(transferId(1), digestOfImage(imageOf(90)))).rejects.toMatchObject({
       code: "not-found",
     });
   });
@@ -343,7 +325,7 @@ describe("the image store", () => {
     ["a size", transferId(1), 2 ** 60],
     ["a size", transferId(1), NaN],
   ])("refuses %s that is none: %s, %d", async (_what, id, sizeBytes) => {
-    const store = await storeIn();
+    const store = await stores.open();
     await expect(store.openTransfer(id, { sizeBytes })).rejects.toMatchObject({
       code: "invalid",
       status: 400,
@@ -353,13 +335,13 @@ describe("the image store", () => {
 
 describe("an image that is held", () => {
   it("is left as it is by who only looks, though its file was cut", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
-    const bytes = image(99);
+    const path = stores.newPath();
+    const store = await stores.open(path);
+    const bytes = imageOf(99);
     const digest = await bring(store, transferId(1), bytes);
     await fetchedIndex(store, digest);
     chmodSync(store.path(digest), 0o600);
-    truncateSync(join(path, `${hex(digest)}.img`), BLOCK_BYTES);
+    truncateSync(join(path, `${hexOf(digest)}.img`), BLOCK_BYTES);
     const names = readdirSync(path);
     const request = { sizeBytes: bytes.length, digest, peek: true };
     expect(await store.openTransfer(transferId(2), request)).toMatchObject({ images: [], arrived: "" });
@@ -367,8 +349,8 @@ describe("an image that is held", () => {
   });
 
   it("is offered to be copied from before older ones", async () => {
-    const path = newDirectory();
-    let store = await storeIn(path);
+    const path = stores.newPath();
+    let store = await stores.open(path);
     const digests: string[] = [];
     for (const seed of [1, 2, 3, 4]) {
       digests.push(await bring(store, transferId(seed), bytesOf(seed, 1_000)));
@@ -378,28 +360,28 @@ describe("an image that is held", () => {
     const newestFirst = digests.reverse();
     expect((await store.openTransfer(transferId(9), { sizeBytes: 5 })).images).toEqual(newestFirst);
     await store.close();
-    store = await storeIn(path);
+    store = await stores.open(path);
     expect((await store.openTransfer(transferId(9), { sizeBytes: 5 })).images).toEqual(newestFirst);
   });
 
   it("is not deleted while a pool uses it, and gone with all its files afterwards", async () => {
     const users: string[] = ["shop"];
-    const path = newDirectory();
-    const store = await storeIn(path, { usedBy: () => users });
-    const digest = await bring(store, transferId(1), image(100));
+    const path = stores.newPath();
+    const store = await stores.open(path, { usedBy: () => users });
+    const digest = await bring(store, transferId(1), imageOf(100));
     await fetchedIndex(store, digest);
     await expect(store.delete(digest)).rejects.toMatchObject({ code: "image-in-use", status: 409 });
     users.pop();
     await store.delete(digest);
     await store.delete(digest);
-    expect(readdirSync(path).filter((name) => name.startsWith(hex(digest)))).toEqual([]);
+    expect(readdirSync(path).filter((name) => name.startsWith(hexOf(digest)))).toEqual([]);
     expect(() => store.path(digest)).toThrow("does not hold the image");
     expect(await store.status(digest)).toBeUndefined();
   });
 
   it("may be deleted while another is copied from it: the next copies are told", async () => {
-    const store = await storeIn();
-    const bytes = image(110);
+    const store = await stores.open();
+    const bytes = imageOf(110);
     const digest = await bring(store, transferId(1), bytes);
     await store.openTransfer(transferId(2), { sizeBytes: bytes.length });
     const [segment] = await segmentsOf(bytes, 2, { digest, bytes });
@@ -411,11 +393,11 @@ describe("an image that is held", () => {
   });
 
   it("has an index, made after it was completed, that is kept and made again when it is damaged", async () => {
-    const path = newDirectory();
-    let store = await storeIn(path);
-    const bytes = image(120);
+    const path = stores.newPath();
+    let store = await stores.open(path);
+    const bytes = imageOf(120);
     const digest = await bring(store, transferId(1), bytes);
-    const file = join(path, `${hex(digest)}.index`);
+    const file = join(path, `${hexOf(digest)}.index`);
     const index = await fetchedIndex(store, digest);
     const reader = await IndexReader.of(index!);
     expect(reader).toMatchObject({ digest, sizeBytes: bytes.length });
@@ -429,14 +411,14 @@ describe("an image that is held", () => {
     const damaged = Buffer.from(index!);
     damaged[200] ^= 1;
     writeFileSync(file, damaged);
-    store = await storeIn(path);
+    store = await stores.open(path);
     expect(Buffer.compare((await fetchedIndex(store, digest))!, index!)).toBe(0);
     expect(await fetchedIndex(store, `sha256:${"00".repeat(32)}`)).toBeUndefined();
   });
 
   it("may be waited for by someone who gives up", async () => {
-    const store = await storeIn();
-    const digest = await bring(store, transferId(1), image(125));
+    const store = await stores.open();
+    const digest = await bring(store, transferId(1), imageOf(125));
     const stopped = new AbortController();
     const waiting = fetchedIndex(store, digest, { signal: stopped.signal });
     stopped.abort();
@@ -445,27 +427,27 @@ describe("an image that is held", () => {
   });
 
   it("may be copied into the directory by hand: it is verified, and put aside if it is another", async () => {
-    const path = newDirectory();
+    const path = stores.newPath();
     mkdirSync(path);
-    const bytes = image(130);
+    const bytes = imageOf(130);
     const digest = digestOfImage(bytes);
     const lie = `sha256:${"ab".repeat(32)}`;
-    writeFileSync(join(path, `${hex(digest)}.img`), bytes);
-    writeFileSync(join(path, `${hex(lie)}.img`), bytes);
-    const store = await storeIn(path);
+    writeFileSync(join(path, `${hexOf(digest)}.img`), bytes);
+    writeFileSync(join(path, `${hexOf(lie)}.img`), bytes);
+    const store = await stores.open(path);
     expect(await store.status(digest)).toMatchObject({ complete: true, sizeBytes: bytes.length });
     expect(await store.status(lie)).toBeUndefined();
-    expect(existsSync(join(path, `${hex(lie)}.damaged`))).toBe(true);
+    expect(existsSync(join(path, `${hexOf(lie)}.damaged`))).toBe(true);
     expect(await store.list()).toHaveLength(1);
   });
 
   it("counts as arriving again when its file was cut, and the next push mends it with the missing blocks alone", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
-    const bytes = image(140);
+    const path = stores.newPath();
+    const store = await stores.open(path);
+    const bytes = imageOf(140);
     const digest = await bring(store, transferId(1), bytes);
     chmodSync(store.path(digest), 0o600);
-    truncateSync(join(path, `${hex(digest)}.img`), 3 * BLOCK_BYTES + 500);
+    truncateSync(join(path, `${hexOf(digest)}.img`), 3 * BLOCK_BYTES + 500);
     expect(() => store.path(digest)).toThrow("does not hold");
     const id = transferId(2);
     const { arrived, images, complete } = await store.openTransfer(id, { sizeBytes: bytes.length, digest });
@@ -482,11 +464,11 @@ describe("an image that is held", () => {
   });
 
   it("that is found damaged while it is copied from is named, offered no more, and mended by the next push", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
-    const bytes = image(150);
+    const path = stores.newPath();
+    const store = await stores.open(path);
+    const bytes = imageOf(150);
     const digest = await bring(store, transferId(1), bytes);
-    const file = join(path, `${hex(digest)}.img`);
+    const file = join(path, `${hexOf(digest)}.img`);
     const wrong = Buffer.from(bytes);
     wrong[3 * BLOCK_BYTES + 5] ^= 1;
     chmodSync(file, 0o600);
@@ -511,8 +493,8 @@ describe("an image that is held", () => {
   });
 
   it("may be read again by whoever doubts it: what is damaged is named, and mended by the next push", async () => {
-    const store = await storeIn();
-    const bytes = image(155);
+    const store = await stores.open();
+    const bytes = imageOf(155);
     const digest = await bring(store, transferId(1), bytes);
     expect(await store.verify(digest)).toMatchObject({ digest, complete: true });
     const path = store.path(digest);
@@ -534,14 +516,14 @@ describe("an image that is held", () => {
   });
 
   it("that was changed while nobody looked, and is pushed again after a restart, is held still", async () => {
-    const path = newDirectory();
-    let store = await storeIn(path);
-    const bytes = image(160);
+    const path = stores.newPath();
+    let store = await stores.open(path);
+    const bytes = imageOf(160);
     const digest = await bring(store, transferId(1), bytes);
     await store.close();
-    copyFileSync(join(path, `${hex(digest)}.img`), join(path, "kept"));
-    rmSync(join(path, `${hex(digest)}.manifest`));
-    store = await storeIn(path);
+    copyFileSync(join(path, `${hexOf(digest)}.img`), join(path, "kept"));
+    rmSync(join(path, `${hexOf(digest)}.manifest`));
+    store = await stores.open(path);
     expect(
       (await store.openTransfer(transferId(2), { sizeBytes: bytes.length, digest })).complete,
     ).toBeDefined();
@@ -561,8 +543,8 @@ describe("what a plan is told", () => {
   };
 
   it("stays the same while nothing arrives, and follows what does", async () => {
-    const store = await storeIn(undefined, { estimateHoldMs: -1_000 });
-    const bytes = image(170);
+    const store = await stores.open(undefined, { estimateHoldMs: -1_000 });
+    const bytes = imageOf(170);
     const digest = digestOfImage(bytes);
     expect(await store.pinEstimate(digest, estimate)).toEqual(estimate);
     expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 50 })).toEqual(estimate);
@@ -576,22 +558,22 @@ describe("what a plan is told", () => {
   });
 
   it("is told again once the image is complete: the plan may be applied then", async () => {
-    const path = newDirectory();
-    const store = await storeIn(path);
-    const bytes = image(171);
+    const path = stores.newPath();
+    const store = await stores.open(path);
+    const bytes = imageOf(171);
     const digest = digestOfImage(bytes);
     await store.pinEstimate(digest, estimate);
     await bring(store, transferId(1), bytes);
     expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 0 })).toEqual(estimate);
     expect(await store.pinEstimate(digest, { ...estimate, sendBytes: 0 })).toEqual(estimate);
-    rmSync(join(path, `${hex(digest)}.estimate`));
+    rmSync(join(path, `${hexOf(digest)}.estimate`));
     const nothing = { totalBytes: bytes.length, presentBytes: 90, sendBytes: 0, etaMs: 0 };
     expect(await store.pinEstimate(digest, estimate)).toMatchObject(nothing);
   });
 
   it("is the same of a complete image though the link was measured anew", async () => {
-    const store = await storeIn();
-    const digest = await bring(store, transferId(1), image(172));
+    const store = await stores.open();
+    const digest = await bring(store, transferId(1), imageOf(172));
     const told = await store.pinEstimate(digest, estimate);
     expect(told).toMatchObject({ sendBytes: 0, rateIs: "assumed" });
     const bytes = bytesOf(173, 4 * BLOCK_BYTES);
@@ -605,16 +587,16 @@ describe("what a plan is told", () => {
   });
 
   it("is refused when it is no estimate", async () => {
-    const store = await storeIn();
-    const digest = digestOfImage(image(180));
+    const store = await stores.open();
+    const digest = digestOfImage(imageOf(180));
     await expect(store.pinEstimate(digest, { ...estimate, sendBytes: NaN })).rejects.toMatchObject({
       code: "invalid",
     });
   });
 
   it("has the link's rate in it, as it was measured last, even after a restart", async () => {
-    const path = newDirectory();
-    let store = await storeIn(path);
+    const path = stores.newPath();
+    let store = await stores.open(path);
     expect(store.linkRate()).toEqual({ rateBps: 100_000_000, rateIs: "assumed" });
     const bytes = bytesOf(190, 4 * BLOCK_BYTES);
     const id = transferId(1);
@@ -628,7 +610,7 @@ describe("what a plan is told", () => {
     expect(rateBps).toBeGreaterThan(8_000_000);
     expect(rateBps).toBeLessThan(40_000_000);
     await store.close();
-    store = await storeIn(path);
+    store = await stores.open(path);
     expect(store.linkRate()).toEqual({ rateBps, rateIs: "measured" });
   });
 });
