@@ -33,7 +33,7 @@ async function onTerminal(...args: string[]): Promise<string> {
 const VERBS: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["index", ["index", "v1.raw"], /\r\x1b\[Ksha256:/],
   ["diff", ["diff", "v1.raw", "v2.raw"], /\r\x1b\[KOFFSET/],
-  ["push", ["push", "v1.raw", "store", "--cap", "16Mbit"], /\r\x1b\[Ksha256:/],
+  ["push", ["push", "v1.raw", "store", "--cap", "16Mbit", "--streams", "2"], /\r\x1b\[Ksha256:/],
 ];
 
 describeWithTerminal("on a terminal", () => {

@@ -113,8 +113,8 @@ export function firstStreams(options: StreamsOptions = {}): Streams {
 }
 
 /**
- * The count for the next second. Twice as many while that brings an eighth more, else back; half as many where nothing is lost and
- * nothing is gained by them. Loss holds each stream of cubic to a rate of its own (about 1.22 × MSS / (RTT × √loss)), so that a
+ * The count for the next second. Where something is lost, twice as many while that brings an eighth more, else back; where nothing is
+ * lost, half as many while they carry as much, and twice as many when half carried half. Loss holds each stream of cubic to a rate of its own (about 1.22 × MSS / (RTT × √loss)), so that a
  * lossy link takes many; a clean one is filled by one or two.
  */
 export function nextStreams(before: Streams, sample: StreamsSample): Streams {

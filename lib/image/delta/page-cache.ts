@@ -7,7 +7,7 @@ export interface DeltaBase {
   read(into: Uint8Array, offset: number): Promise<void>;
 }
 
-export const PAGE_BYTES = 64 * 1024;
+export const PAGE_BYTES = 128 * 1024;
 const MIN_PAGES = 16;
 
 /** Pages of bases, the least recently used of them given up: bounded, whatever is asked for. */

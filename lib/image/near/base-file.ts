@@ -1,22 +1,25 @@
 import type { DeltaBase, DeltaIndex } from "../delta";
 import type { Extents } from "../extents";
-import { BLOCK_BYTES } from "../wire/digest";
 import { CanonicalImage } from "./canonical-image";
 import { nameOf, type KeptFile } from "./image-cache";
 import { PageSet } from "./page-set";
 
-/** Of what was given up, so many blocks are looked at for each block that is sent: at once would keep the link waiting. */
-const GIVEN_UP_AT_ONCE = 32;
+/** Read with one call. */
+const PART_BYTES = 4 * 1024 * 1024;
+/** Of what was given up, so many parts are looked at for each block that is sent: all at once would keep the link waiting. */
+const GIVEN_UP_AT_ONCE = 8;
+/** What the index takes at once. */
+const PIECE_BYTES = 1024 * 1024;
 
 /**
  * The file of an image that the far side holds and that is still here. What is new in the image that is sent has often come of it: an
  * older version of a program, a log that has grown.
  */
 export class BaseFile {
-  private readonly space = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  private readonly space = Buffer.allocUnsafeSlow(PART_BYTES);
   /** Not to be looked at: found unchanged in the image that is sent, or looked at before. */
   private readonly done: PageSet;
-  /** Block of `givenUp` that is next. */
+  /** Parts that are next. */
   private nextGivenUp = 0;
   private nextInOrder = 0;
 
@@ -69,10 +72,10 @@ export class BaseFile {
    * `offset` and was not found unchanged. What cannot be read is left out: more is sent then.
    */
   async lookUpTo(offset: number, into: DeltaIndex): Promise<void> {
-    const { blockCount } = this.image;
-    for (let looked = 0; looked < GIVEN_UP_AT_ONCE && this.nextGivenUp < blockCount; this.nextGivenUp++) {
-      const at = this.nextGivenUp * BLOCK_BYTES;
-      const ranges = [...this.givenUp.within(at, at + this.image.lengthOf(this.nextGivenUp))];
+    const parts = Math.ceil(this.image.sizeBytes / PART_BYTES);
+    for (let looked = 0; looked < GIVEN_UP_AT_ONCE && this.nextGivenUp < parts; this.nextGivenUp++) {
+      const at = this.nextGivenUp * PART_BYTES;
+      const ranges = [...this.givenUp.within(at, at + PART_BYTES)];
       if (ranges.length === 0) continue;
       looked++;
       await this.add(
@@ -82,10 +85,10 @@ export class BaseFile {
       );
       for (const [from, to] of ranges) this.done.add(from, to - from);
     }
-    const end = Math.min(blockCount, Math.floor(offset / BLOCK_BYTES));
+    const end = Math.min(parts, Math.floor(offset / PART_BYTES));
     for (; this.nextInOrder < end; this.nextInOrder++) {
-      const at = this.nextInOrder * BLOCK_BYTES;
-      await this.add(at, this.done.gaps(at, this.image.lengthOf(this.nextInOrder)), into);
+      const at = this.nextInOrder * PART_BYTES;
+      await this.add(at, this.done.gaps(at, Math.min(PART_BYTES, this.image.sizeBytes - at)), into);
     }
   }
 
@@ -94,9 +97,16 @@ export class BaseFile {
   }
 
   private async add(at: number, ranges: readonly (readonly [number, number])[], into: DeltaIndex) {
-    if (ranges.length === 0) return;
-    const bytes = this.space.subarray(0, this.image.lengthOf(at / BLOCK_BYTES));
-    if (!(await this.image.read(bytes, at).catch(() => false))) return;
-    for (const [from, to] of ranges) into.add(this.number, at + from, bytes.subarray(from, to));
+    const [first, last] = [ranges.at(0), ranges.at(-1)];
+    if (!first || !last) return;
+    // One read of all that lies between is quicker than many.
+    const begin = first[0];
+    const bytes = this.space.subarray(begin, last[1]);
+    if (!(await this.image.read(bytes, at + begin).catch(() => false))) return;
+    for (const [from, to] of ranges) {
+      for (let piece = from; piece < to; piece += PIECE_BYTES) {
+        into.add(this.number, at + piece, this.space.subarray(piece, Math.min(to, piece + PIECE_BYTES)));
+      }
+    }
   }
 }
