@@ -19,6 +19,7 @@ export {
   type WatchBandwidthOptions,
   type WatchedBandwidth,
 } from "./file";
+export { firstLinkRate, isLossy, nextLinkRate, type LinkRate, type LinkSample } from "./link-rate";
 export { keepPace, Pace, type PaceClock } from "./pace";
 export { firstStreams, nextStreams, type Streams, type StreamsOptions, type StreamsSample } from "./streams";
 export {

@@ -44,6 +44,7 @@ export class Pace {
   private readonly waiting: Waiter[] = [];
   private cancelTimer: (() => void) | undefined;
   private grantedBytes = 0;
+  private wasHeld = false;
 
   /** @param bps bits per second; undefined: no limit; 0: paused */
   constructor(
@@ -62,6 +63,13 @@ export class Pace {
   /** Bytes that had their turn since it was made. */
   get passedBytes(): number {
     return this.grantedBytes;
+  }
+
+  /** Did anybody wait for a turn since this was asked last? */
+  takeHeld(): boolean {
+    const { wasHeld } = this;
+    this.wasHeld = this.waiting.length > 0;
+    return wasHeld;
   }
 
   /** How much to take and send at once, so that what is sent is even. */
@@ -124,6 +132,7 @@ export class Pace {
       if (first.left > 0) this.waiting.push(first);
       else first.resolve();
     }
+    this.wasHeld = true;
     this.cancelTimer = this.clock.after(this.waitMs(), () => this.serve());
   }
 

@@ -86,6 +86,10 @@ const NIL_LOSS = 0.000_3;
  * of the link is the least of so many seconds.
  */
 const LOSS_SECONDS = 3;
+/** A stream that loses the share p carries about 1.22 × MSS / (RTT × √p): Mathis et al., 1997. */
+const MATHIS = 1.22;
+const MSS_BITS = 1_448 * 8;
+const LONG_RTT_MS = 20;
 /** A stream without loss is given that long to open its window. */
 const TRIAL_SECONDS = 2;
 const FIRST_REST = 4;
@@ -143,7 +147,7 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
     // Each new stream of a full link that loses nothing floods its queue once: not before it has been filled for a while.
     const isSlow = now.linkBps !== undefined && goodputBps < now.linkBps * FELL;
     if (isClean && now.isSlowedByLoss && !isSlow) return rest(seen, goodputBps, "nothing is lost");
-    return more(seen, sample);
+    return isSureOfLoss(now, goodputBps) ? more(seen, sample) : seen;
   }
   // One odd second is no change of the link.
   const lately = Math.max(goodputBps, lastBps);
@@ -152,7 +156,7 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
       ...seen,
       ...{ settledBps: goodputBps, restSeconds: FIRST_REST, floor: now.min, isLossTheirOwn: false },
     };
-    const isStillClean = sample.loss !== undefined && sample.loss < NIL_LOSS;
+    const isStillClean = loss !== undefined && loss < NIL_LOSS;
     return isStillClean || now.streams === now.max
       ? fell
       : more({ ...fell, losses: now.losses.slice(-1) }, sample);
@@ -165,6 +169,17 @@ function atRest(now: Streams, sample: StreamsSample): Streams {
     now.isSlowedByLoss && loss !== undefined && now.streams < now.start && lately < settledBps * 0.9;
   if (began) return more({ ...kept, floor: now.min }, sample);
   return kept.rested >= now.restSeconds ? more(kept, sample) : kept;
+}
+
+/**
+ * Is what was lost lost by the link? The queue, too, drops some when new streams flood it, but not in each of several seconds. What
+ * holds streams back as much as Mathis says of a long link need not be waited for.
+ */
+function isSureOfLoss(now: Streams, goodputBps: number): boolean {
+  const loss = lossOfLink(now);
+  if (loss === undefined || now.losses.length === LOSS_SECONDS) return true;
+  const impliedRttMs = (1_000 * MATHIS * MSS_BITS * now.streams) / (goodputBps * Math.sqrt(loss));
+  return loss >= HEAVY_LOSS && impliedRttMs >= LONG_RTT_MS;
 }
 
 function judgeMore(now: Streams, sample: StreamsSample): Streams {

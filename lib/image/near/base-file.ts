@@ -7,7 +7,9 @@ import { PageSet } from "./page-set";
 /** Read with one call. */
 const PART_BYTES = 4 * 1024 * 1024;
 /** Of what was given up, so many parts are looked at for each block that is sent: all at once would keep the link waiting. */
-const GIVEN_UP_AT_ONCE = 8;
+const GIVEN_UP_AT_ONCE = 2;
+/** Fewer bytes between two ranges are read with them: a read costs as much as so many bytes. */
+const WORTH_A_READ_BYTES = 256 * 1024;
 /** What the index takes at once. */
 const PIECE_BYTES = 1024 * 1024;
 
@@ -17,7 +19,7 @@ const PIECE_BYTES = 1024 * 1024;
  */
 export class BaseFile {
   private readonly space = Buffer.allocUnsafeSlow(PART_BYTES);
-  /** Not to be looked at: found unchanged in the image that is sent, or looked at before. */
+  /** Not to be looked at: zeros, found unchanged in the image that is sent, or looked at before. */
   private readonly done: PageSet;
   /** Parts that are next. */
   private nextGivenUp = 0;
@@ -30,6 +32,7 @@ export class BaseFile {
     private readonly givenUp: Extents,
   ) {
     this.done = new PageSet(image.sizeBytes);
+    for (const [from, to] of image.unread()) this.done.add(from, to - from);
   }
 
   /**
@@ -97,12 +100,16 @@ export class BaseFile {
   }
 
   private async add(at: number, ranges: readonly (readonly [number, number])[], into: DeltaIndex) {
-    const [first, last] = [ranges.at(0), ranges.at(-1)];
-    if (!first || !last) return;
-    // One read of all that lies between is quicker than many.
-    const begin = first[0];
-    const bytes = this.space.subarray(begin, last[1]);
-    if (!(await this.image.read(bytes, at + begin).catch(() => false))) return;
+    const reads: [from: number, to: number][] = [];
+    for (const [from, to] of ranges) {
+      const last = reads.at(-1);
+      if (last && from - last[1] < WORTH_A_READ_BYTES) last[1] = to;
+      else reads.push([from, to]);
+    }
+    const areRead = await Promise.all(
+      reads.map(([from, to]) => this.image.readAll(this.space.subarray(from, to), at + from)),
+    ).catch(() => undefined);
+    if (!areRead) return;
     for (const [from, to] of ranges) {
       for (let piece = from; piece < to; piece += PIECE_BYTES) {
         into.add(this.number, at + piece, this.space.subarray(piece, Math.min(to, piece + PIECE_BYTES)));

@@ -65,6 +65,16 @@ export class CanonicalImage {
     return this.inUseBlocks;
   }
 
+  /** Ranges that are zeros without having been read. */
+  *unread(): Iterable<readonly [start: number, end: number]> {
+    let last = 0;
+    for (let i = 0; i < this.readable.count; i++) {
+      if (this.readable.start(i) > last) yield [last, this.readable.start(i)];
+      last = this.readable.end(i);
+    }
+    if (last < this.sizeBytes) yield [last, this.sizeBytes];
+  }
+
   /** How many of the bytes from `from` to `to` have to be read. */
   readableWithin(from: number, to: number): number {
     return this.readable.bytesWithin(from, to);

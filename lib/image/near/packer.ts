@@ -7,8 +7,8 @@ import { SegmentBuilder, type SegmentPlan } from "./segment-builder";
 
 /** Segments that are packed at once. Node's pool has four threads, and the disk needs one. */
 const PACKING_AT_ONCE = Math.min(3, availableParallelism());
-/** Packed segments that wait for a stream: enough for two seconds in which nothing new is found. */
-const READY_BYTES = 28 * 1024 * 1024;
+/** Packed segments that wait for a stream: enough for a second and a half in which nothing new is found. */
+const READY_BYTES = 20 * 1024 * 1024;
 /** With less, the link may soon wait: about half a second at 100 Mbit/s. */
 const HUNGRY_BYTES = 6 * 1024 * 1024;
 /** One where the image is read in order, one where what is likely new is read first. */
@@ -189,7 +189,7 @@ export class Packer<T> {
 
   private adapt(): void {
     if (this.readyBytes > READY_BYTES * 0.75) this.effort = Math.min(QUALITIES.length - 1, this.effort + 1);
-    else if (this.readyBytes > READY_BYTES * 0.25) this.effort = Math.max(FIRST_QUALITY, this.effort);
+    else if (this.readyBytes > READY_BYTES * 0.12) this.effort = Math.max(FIRST_QUALITY, this.effort);
     else if (this.options.isLinkIdle() && this.packing.size >= PACKING_AT_ONCE - 1) {
       this.effort = Math.max(0, this.effort - 1);
     }

@@ -3,19 +3,23 @@ import { performance } from "node:perf_hooks";
 import { AbortedError } from "../../errors";
 import {
   congestionControl,
+  firstLinkRate,
   firstStreams,
+  isLossy,
   keepPace,
   lossBetween,
+  nextLinkRate,
   nextStreams,
   Pace,
   readTcpCounters,
   watchBandwidth,
   type BandwidthPlan,
+  type LinkRate,
   type Streams,
   type StreamsOptions,
   type TcpCounters,
 } from "../bandwidth";
-import type { ImageTarget, TransferState } from "../wire/target";
+import type { ImageTarget, TargetCallOptions, TransferState } from "../wire/target";
 import { MAX_LITERAL_BYTES } from "../wire/segment";
 import type { Acknowledged } from "./acknowledged";
 import type { CanonicalImage } from "./canonical-image";
@@ -25,9 +29,14 @@ import { plainSegments } from "./plain-segments";
 import { codeOf, type Retry } from "./retry";
 
 /** Fewer leave the link idle while their last segments are written at the far side. */
-const FEWEST_STREAMS = 4;
+const FEWEST_STREAMS = 8;
 /** The number of streams is judged so often. */
 const JUDGE_MS = 1_000;
+/** Answers that are waited for while their streams go on: a far side whose disk takes a second shall not stop the link. */
+const MAX_UNANSWERED = 8;
+/** What the link takes is looked at so often. */
+const FOLLOW_MS = 200;
+const LOSSES_KEPT = 8;
 /** Looks in a row without a stream that waited, for one to count. */
 const CALM_SAMPLES = 2;
 const LARGEST_SEGMENT_BYTES = 2 * 1024 * 1024;
@@ -79,9 +88,14 @@ export interface SenderOptions {
 export class Sender {
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
+  /** What is allowed. */
   private readonly pace = new Pace();
+  /** What the link takes. */
+  private readonly linkPace = new Pace();
   private streams: Streams;
   private readonly running = new Set<Promise<void>>();
+  /** Segments that were handed over, and whose stream has gone on. */
+  private readonly unanswered = new Set<Promise<void>>();
   private readonly numbers = new Set<number>();
   private isExhausted = false;
   private starved = 0;
@@ -90,6 +104,10 @@ export class Sender {
   private failure: { readonly error: unknown } | undefined;
   private acknowledgedBytes = 0;
   private reopened = 0;
+  /** In each of the last seconds. */
+  private losses: readonly number[] = [];
+  private isLossy = false;
+  private linkRate: LinkRate | undefined;
 
   constructor(private readonly options: SenderOptions) {
     this.signal = AbortSignal.any([options.signal, this.stop.signal]);
@@ -128,6 +146,7 @@ export class Sender {
       packer.fail(this.failure?.error ?? new AbortedError("stopped while sending the image"));
     this.signal.addEventListener("abort", fail, { once: true });
     const judging = this.judge(packer);
+    const following = this.followLink();
     try {
       this.startStreams(packer);
       while (this.running.size > 0) await Promise.race(this.running);
@@ -137,6 +156,7 @@ export class Sender {
       this.stop.abort();
       retry.setPaused(false);
       clearInterval(judging);
+      clearInterval(following);
     }
   }
 
@@ -144,16 +164,10 @@ export class Sender {
     for (let number = 0; number < this.streamCount && !this.isExhausted && !this.failure; number++) {
       if (this.numbers.has(number)) continue;
       this.numbers.add(number);
-      const stream = this.stream(number, packer)
-        .catch((error) => {
-          this.failure ??= { error };
-          this.stop.abort();
-        })
-        .finally(() => {
-          this.numbers.delete(number);
-          this.running.delete(stream);
-        });
-      this.running.add(stream);
+      this.track(
+        this.running,
+        this.stream(number, packer).finally(() => this.numbers.delete(number)),
+      );
     }
   }
 
@@ -168,14 +182,36 @@ export class Sender {
         this.isExhausted = true;
         return;
       }
-      await this.deliver(segment);
+      await this.handOver(segment);
     }
     if (this.signal.aborted) throw new AbortedError("stopped while sending the image");
   }
 
-  private async deliver(segment: ReadySegment): Promise<void> {
+  /** Delivers a segment; while only its answer is waited for, the stream may go on, unless too many answers are. */
+  private async handOver(segment: ReadySegment): Promise<void> {
+    let onHandedOver = () => {};
+    const handedOver = new Promise<void>((resolve) => (onHandedOver = resolve));
+    const delivery = this.deliver(segment, onHandedOver);
+    await Promise.race([delivery, handedOver]);
+    if (this.unanswered.size >= MAX_UNANSWERED) return delivery;
+    this.track(this.unanswered, delivery);
+    this.track(this.running, delivery);
+  }
+
+  /** The first failure ends all. */
+  private track(among: Set<Promise<void>>, work: Promise<void>): void {
+    const tracked = work
+      .catch((error) => {
+        this.failure ??= { error };
+        this.stop.abort();
+      })
+      .finally(() => among.delete(tracked));
+    among.add(tracked);
+  }
+
+  private async deliver(segment: ReadySegment, onHandedOver: () => void): Promise<void> {
     try {
-      await this.put(segment, segment.hasCopies ? TRIES_WITH_COPIES : undefined);
+      await this.put(segment, segment.hasCopies ? TRIES_WITH_COPIES : undefined, onHandedOver);
     } catch (error) {
       if (!segment.hasCopies || !(await this.isMendable(error))) throw error;
       const { image } = this.options;
@@ -200,9 +236,10 @@ export class Sender {
     return true;
   }
 
-  private async put(segment: ReadySegment, corruptTries?: number): Promise<void> {
+  private async put(segment: ReadySegment, corruptTries?: number, onHandedOver?: () => void): Promise<void> {
     const { target, id, retry, acknowledged, onSent } = this.options;
-    const call = { signal: this.signal, retryBudgetMs: 0, pace: this.pace };
+    const pace = bothOf(this.pace, this.linkPace);
+    const call = { signal: this.signal, retryBudgetMs: 0, pace, onHandedOver };
     for (;;) {
       try {
         await retry.run(() => target.putSegment(id, segment.id, segment.bytes, call), corruptTries);
@@ -219,7 +256,7 @@ export class Sender {
 
   private judge(packer: Packer<unknown>): NodeJS.Timeout {
     let at = performance.now();
-    let bytes = this.pace.passedBytes;
+    let bytes = this.linkPace.passedBytes;
     let counters: TcpCounters | undefined = readTcpCounters();
     const timer = setInterval(() => {
       const now = performance.now();
@@ -227,18 +264,58 @@ export class Sender {
       // Streams that had nothing to send for a while burst into the link's queue when they have: that says nothing of the link.
       this.calm = this.starved > 0 ? 0 : this.calm + 1;
       // What the system has taken says more of a second than the few segments that the far side has answered in it.
-      const goodputBps = ((this.pace.passedBytes - bytes) * 8_000) / (now - at);
+      const loss = lossBetween(counters, after);
+      if (loss !== undefined) this.losses = [...this.losses, loss].slice(-LOSSES_KEPT);
+      const goodputBps = ((this.linkPace.passedBytes - bytes) * 8_000) / (now - at);
+      const wasStarved = this.calm < CALM_SAMPLES;
+      // Only of what the link was not yet seen to take.
+      const isSearching = this.linkRate?.phase === "search" && !wasStarved;
+      this.isLossy = isLossy(this.losses, isSearching ? goodputBps / (this.linkPace.bps ?? goodputBps) : 1);
+      // What new streams made the queue drop is no reason for more of them.
+      const isOwn = loss !== undefined && this.linkPace.bps !== undefined && !this.isLossy;
       this.streams = nextStreams(this.streams, {
         goodputBps: this.acknowledgedBytes > 0 ? goodputBps : 0,
-        loss: lossBetween(counters, after),
+        loss: isOwn ? 0 : loss,
         capBps: this.pace.bps,
-        wasStarved: this.calm < CALM_SAMPLES,
+        wasStarved,
       });
-      [at, bytes, counters] = [now, this.pace.passedBytes, after];
+      [at, bytes, counters] = [now, this.linkPace.passedBytes, after];
       this.starved = 0;
       this.startStreams(packer);
     }, JUDGE_MS);
     timer.unref();
     return timer;
   }
+
+  /** Gives the link what it takes, so that its queue drops nothing. */
+  private followLink(): NodeJS.Timeout {
+    const { target, linkBps } = this.options;
+    let rate = (this.linkRate = firstLinkRate(linkBps));
+    const timer = setInterval(() => {
+      const seen = target.onTheWay?.();
+      if (!seen) return;
+      rate = this.linkRate = nextLinkRate(rate, {
+        ...{ ...seen, atMs: performance.now(), wasHeld: this.linkPace.takeHeld() },
+        deliveredBytes: this.linkPace.passedBytes - seen.unacknowledgedBytes,
+        isLossy: this.isLossy,
+      });
+      this.linkPace.setRate(rate.bps);
+    }, FOLLOW_MS);
+    timer.unref();
+    if (target.onTheWay?.()) this.linkPace.setRate(rate.bps);
+    return timer;
+  }
+}
+
+/** One after the other: nobody takes of the second what the first does not allow. */
+function bothOf(one: Pace, other: Pace): NonNullable<TargetCallOptions["pace"]> {
+  return {
+    get sliceBytes() {
+      return Math.min(one.sliceBytes, other.sliceBytes);
+    },
+    async take(bytes, signal) {
+      await one.take(bytes, signal);
+      await other.take(bytes, signal);
+    },
+  };
 }

@@ -13,8 +13,18 @@ export interface TargetCallOptions {
   readonly signal?: AbortSignal;
   /** The target repeats its own tries for so long; 0: one try. */
   readonly retryBudgetMs?: number;
+  /** Told when a segment was handed over whole to the operating system: what is left is to wait for the answer. */
+  readonly onHandedOver?: () => void;
   /** Asked for each slice's turn by a target that sends over a link. */
   readonly pace?: { readonly sliceBytes: number; take(bytes: number, signal?: AbortSignal): Promise<void> };
+}
+
+/** Of all connections to a target. */
+export interface OnTheWay {
+  /** Handed over, and not acknowledged by the far side's operating system. */
+  readonly unacknowledgedBytes: number;
+  /** The shortest that a connection took to be answered. */
+  readonly roundTripMs?: number;
 }
 
 /** Takes the next piece of something long: the one after it comes when the promise is fulfilled. What it throws ends the reading. */
@@ -37,6 +47,8 @@ export interface ImageTarget {
    * @param id 64 hex digits that the near side chose
    */
   openTransfer(id: string, request: TransferRequest, options?: TargetCallOptions): Promise<TransferState>;
+  /** What the operating system knows of all that is on its way there; undefined where that cannot be known. */
+  onTheWay?(): OnTheWay | undefined;
   /**
    * Hands over one segment. Idempotent, in any order. Codes: `image-corrupt` (nothing of it was kept; send it again, and without
    * copies if `withoutCopies` is said), `image-missing` (it copies from an image that is not held), `image-incomplete` (it copies

@@ -22,6 +22,10 @@ export interface ExchangeOptions {
   readonly agent: http.Agent;
   readonly signal?: AbortSignal;
   readonly pace?: RequestPace;
+  /** Told when the whole body was handed over to the operating system. */
+  readonly onHandedOver?: () => void;
+  /** Told how long a new connection took to be answered, milliseconds: one round trip. */
+  readonly onConnected?: (ms: number) => void;
   /** The answer gets so long once the request has arrived: one that is longer than `stallMs` counts anew with each byte that moves. */
   readonly timeoutMs: number;
   /** A connection gets so long to be made. */
@@ -143,7 +147,10 @@ class Exchange {
     let timer = setTimeout(give, limitMs);
     this.timers.push(timer);
     const isTls = "encrypted" in socket;
+    let began = performance.now();
+    socket.once("lookup", () => (began = performance.now()));
     socket.once("connect", () => {
+      this.options.onConnected?.(performance.now() - began);
       this.moved();
       clearTimeout(timer);
       if (!isTls) this.connected = true;
@@ -174,6 +181,7 @@ class Exchange {
     }
     this.isSent = true;
     request.end();
+    if (body) this.options.onHandedOver?.();
   }
 
   private read(response: http.IncomingMessage, request: http.ClientRequest): Promise<Answer> {

@@ -28,12 +28,25 @@ export class SendQueues {
   of(socket: Socket): SendQueue | undefined {
     const { localPort, remotePort } = socket;
     if (localPort === undefined || remotePort === undefined) return undefined;
-    const now = performance.now();
-    if (now - this.readAt > FRESH_MS) {
-      this.lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => tryRead(file).split("\n"));
-      this.readAt = now;
-    }
+    if (performance.now() - this.readAt > FRESH_MS) this.read();
     return findQueue(this.lines, localPort, remotePort);
+  }
+
+  /** Bytes of all of these, as they are now; undefined where it cannot be known. */
+  sum(sockets: readonly Socket[]): number | undefined {
+    this.read();
+    let bytes: number | undefined;
+    for (const { localPort, remotePort } of sockets) {
+      if (localPort === undefined || remotePort === undefined) continue;
+      const queue = findQueue(this.lines, localPort, remotePort);
+      if (queue) bytes = (bytes ?? 0) + queue.bytes;
+    }
+    return bytes;
+  }
+
+  private read(): void {
+    this.lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => tryRead(file).split("\n"));
+    this.readAt = performance.now();
   }
 }
 

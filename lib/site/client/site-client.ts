@@ -1,5 +1,5 @@
 import type { SiteEndpoint } from "../../hook/manifest";
-import type { ImageTarget, TakePiece } from "../../image/wire/target";
+import type { ImageTarget, TakePiece, OnTheWay } from "../../image/wire/target";
 import type {
   GateSpec,
   Health,
@@ -85,6 +85,10 @@ export class SiteClient implements ImageTarget {
   /** Tells what the site holds, and what of this transfer has arrived. */
   openTransfer(id: string, request: TransferRequest, options?: CallOptions): Promise<TransferState> {
     return this.required({ method: "PUT", path: transfer(id), json: request, ...options });
+  }
+
+  onTheWay(): OnTheWay | undefined {
+    return this.transport.onTheWay();
   }
 
   putSegment(

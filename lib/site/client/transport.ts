@@ -6,6 +6,7 @@ import { performance } from "node:perf_hooks";
 import type { SiteEndpoint } from "../../hook/manifest";
 import { SpillwayError, messageOf } from "../../errors";
 import { sleep } from "../../wait";
+import type { OnTheWay } from "../../image/wire/target";
 import type { ApiProblem } from "../api";
 import {
   SiteError,
@@ -31,6 +32,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Tries are repeated for so long while the agent is away (being restarted). 0: one try. @default 15000 */
   readonly retryBudgetMs?: number;
+  /** Told when a body was handed over whole to the operating system. */
+  readonly onHandedOver?: () => void;
   /** Asked for the turn of each slice of a body. @default as fast as the link takes it */
   readonly pace?: RequestPace;
 }
@@ -72,6 +75,7 @@ export class Transport {
   private readonly token: TokenSource;
   private readonly queues = new SendQueues();
   private agent: http.Agent | undefined;
+  private roundTripMs: number | undefined;
 
   /** @throws SiteError for an endpoint that is no address, or that would send the token in the clear */
   constructor(
@@ -102,6 +106,14 @@ export class Transport {
     const { code, place, mend, attribute, withoutCopies } = problem;
     const report = { place: `site ${this.site}, ${place}`, problem: problem.problem, mend, attribute };
     throw new SiteError(code, report, { withoutCopies });
+  }
+
+  /** Undefined elsewhere than on Linux. */
+  onTheWay(): OnTheWay | undefined {
+    const lists = [this.agent?.sockets, this.agent?.freeSockets].flatMap((each) => Object.values(each ?? {}));
+    const unacknowledgedBytes = this.queues.sum(lists.flatMap((sockets) => [...(sockets ?? [])]));
+    const { roundTripMs } = this;
+    return unacknowledgedBytes === undefined ? undefined : { unacknowledgedBytes, roundTripMs };
   }
 
   /** Closes idle connections. */
@@ -163,7 +175,7 @@ export class Transport {
   }
 
   private once(call: Call, token: FoundToken | undefined): Promise<Answer> {
-    const { bytes, json, pace, signal, take } = call;
+    const { bytes, json, pace, signal, take, onHandedOver } = call;
     const body = bytes ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
     return exchange({
       ...{
@@ -174,6 +186,8 @@ export class Transport {
         pace,
         signal,
         take,
+        onHandedOver,
+        onConnected: (ms) => (this.roundTripMs = Math.min(ms, this.roundTripMs ?? Infinity)),
       },
       headers: {
         accept: take ? "application/octet-stream, application/json" : "application/json",

@@ -80,9 +80,9 @@ describe("the number of streams", () => {
     fc.assert(
       fc.property(noise, (noises) => {
         const { counts } = run({ ...WAN, loss: 0.001 }, 20, {}, noises);
-        expect(counts[2]).toBeGreaterThanOrEqual(16);
+        expect(counts[4]).toBeGreaterThanOrEqual(16);
         // 11 fill it; whether half as many do is tried now and then.
-        expect(counts.slice(2).filter((count) => count < 11).length).toBeLessThanOrEqual(2);
+        expect(counts.slice(4).filter((count) => count < 11).length).toBeLessThanOrEqual(2);
         expect(counts.at(-1)).toBeLessThanOrEqual(32);
       }),
     );
