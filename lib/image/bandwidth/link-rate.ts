@@ -22,12 +22,14 @@ export interface LinkRate {
   readonly phase: "search" | "hold";
   /** The last samples. */
   readonly recent: readonly LinkSample[];
-  /** What it took in the last seconds, each averaged over some samples. */
-  readonly rates: readonly { readonly atMs: number; readonly bps: number }[];
+  /** What it took, bits per second, each averaged over some samples: of the last in which something was held back. */
+  readonly rates: readonly number[];
   /** The shortest time that a byte was under way. */
   readonly leastDelayMs: number;
   /** Samples of the search in which it took less than it was given, or queued. */
   readonly full: number;
+  /** It was seen to queue since it is held. */
+  readonly hasQueued: boolean;
 }
 
 const FIRST_BPS = 50e6;
@@ -36,8 +38,8 @@ const SEARCH_GAIN = 1.5;
 /** It takes less than this share of what it is given: then it is full. */
 const TAKES = 0.8;
 const FULL_SAMPLES = 3;
-/** What it took at most is believed for so long: a link may become slower. */
-const BEST_MS = 10_000;
+/** What it took at most is believed for about ten seconds of having enough to send: a link may become slower. */
+const BEST_SAMPLES = 50;
 const SHORTEST_SAMPLE_MS = 100;
 const SAMPLES_AVERAGED = 4;
 /** Bytes wait in a queue: more than so many times the least delay, and some for the coarseness of the samples. */
@@ -47,6 +49,8 @@ const QUEUES_MS = 15;
 const IS_CLEAR = 2;
 const IS_CLEAR_MS = 10;
 const UP = 1.05;
+const UP_UNTIL_FULL = 1.15;
+const MOST_UNTIL_FULL = 1.3;
 /** A queue shall be gone in so long. */
 const DRAIN_S = 1;
 /** It is never given less than this share of what it took lately. */
@@ -64,7 +68,7 @@ const HELD_BACK = 0.6;
 /** @param knownBps what the link carried before, bits per second */
 export function firstLinkRate(knownBps?: number): LinkRate {
   const bps = knownBps === undefined ? FIRST_BPS : Math.max(FIRST_BPS, knownBps);
-  return { bps, phase: "search", recent: [], rates: [], leastDelayMs: Infinity, full: 0 };
+  return { bps, phase: "search", recent: [], rates: [], leastDelayMs: Infinity, full: 0, hasQueued: false };
 }
 
 /**
@@ -80,17 +84,17 @@ export function nextLinkRate(now: LinkRate, sample: LinkSample): LinkRate {
   const bps = before ? rateBetween(before, sample) : 0;
   if (!(bps > 0)) return { ...now, recent };
   const averageBps = rateBetween(recent[0], sample);
-  const rates = now.rates.filter(({ atMs }) => sample.atMs - atMs < BEST_MS);
   // What is acknowledged late is acknowledged at once: a single sample says too much of what the link takes.
-  if (recent.length > SAMPLES_AVERAGED) rates.push({ atMs: sample.atMs, bps: averageBps });
+  const isTelling = sample.wasHeld && recent.length > SAMPLES_AVERAGED;
+  const rates = isTelling ? [...now.rates, averageBps].slice(-BEST_SAMPLES) : now.rates;
   const delayMs = (sample.unacknowledgedBytes * 8_000) / averageBps;
   const leastDelayMs =
     sample.roundTripMs ??
     (sample.wasHeld && delayMs > 1 ? Math.min(now.leastDelayMs, delayMs) : now.leastDelayMs);
   const seen = { ...now, recent, rates, leastDelayMs };
   if (sample.isLossy) return { ...seen, bps: undefined, phase: "search", full: 0 };
-  const best = Math.max(averageBps, ...rates.map((each) => each.bps));
-  if (now.bps === undefined) return { ...seen, bps: best * AFTER_LOSS };
+  const best = Math.max(averageBps, ...rates);
+  if (now.bps === undefined) return { ...seen, bps: Math.max(FIRST_BPS, best * AFTER_LOSS) };
   if (!sample.wasHeld) return seen;
   return now.phase === "search" ? search(seen, bps, delayMs) : hold(seen, averageBps, best, delayMs);
 }
@@ -112,11 +116,13 @@ function hold(seen: LinkRate, bps: number, best: number, delayMs: number): LinkR
   const given = seen.bps ?? best;
   const { leastDelayMs } = seen;
   if (delayMs < leastDelayMs * IS_CLEAR + IS_CLEAR_MS) {
-    return { ...seen, bps: Math.min(given * UP, best * MOST) };
+    // The search may have ended for another reason than that the link was full: a far side that was busy, or this one.
+    const [up, most] = seen.hasQueued ? [UP, MOST] : [UP_UNTIL_FULL, MOST_UNTIL_FULL];
+    return { ...seen, bps: Math.min(given * up, best * most) };
   }
   if (delayMs < leastDelayMs * QUEUES + QUEUES_MS) return { ...seen, bps: Math.min(given, best) };
   const queuedBits = ((delayMs - leastDelayMs * IS_CLEAR) * bps) / 1_000;
-  return { ...seen, bps: Math.max(best * LEAST, bps - queuedBits / DRAIN_S) };
+  return { ...seen, bps: Math.max(best * LEAST, bps - queuedBits / DRAIN_S), hasQueued: true };
 }
 
 /**

@@ -92,6 +92,26 @@ describe("the rate that a link is given", () => {
     expect(nextLinkRate(before, little).bps).toBe(before.bps);
   });
 
+  it("is what it was after a cut, and after a while with little to send", () => {
+    const before = run(WAN, 20).rate;
+    for (const little of [0, 20_000]) {
+      let rate = before;
+      let { atMs, deliveredBytes } = before.recent.at(-1) as LinkSample;
+      const step = (bytes: number, wasHeld: boolean) => {
+        [atMs, deliveredBytes] = [atMs + TICK_MS, deliveredBytes + bytes];
+        const unacknowledgedBytes = wasHeld ? 700_000 : little;
+        rate = nextLinkRate(rate, { atMs, deliveredBytes, unacknowledgedBytes, wasHeld, roundTripMs: 50 });
+      };
+      for (let tick = 0; tick < 300; tick++) step(little, false);
+      const whole = (WAN.bps * TICK_MS) / 8_000;
+      step(whole / 10, true);
+      for (let tick = 0; tick < 5; tick++) {
+        step(whole, true);
+        expect(rate.bps).toBeGreaterThan(0.85 * WAN.bps);
+      }
+    }
+  });
+
   it("is a positive number, or no limit, whatever is measured", () => {
     const numbers = fc.double({ min: 0, max: 1e13, noNaN: true });
     fc.assert(
