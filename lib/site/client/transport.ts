@@ -62,6 +62,8 @@ export interface Call extends CallOptions {
 
 /** Answers above these are not an agent's. The larger: the index of an image of a terabyte. */
 const MAX_ANSWER_BYTES = { json: 64 * 1024 * 1024, bytes: 1024 * 1024 * 1024 };
+/** Of a server that waited too long for a request that the link held up, and of what stands before one that is being restarted. */
+const PASSING_STATUSES = new Set([408, 502, 503, 504]);
 const CONNECT_MS = 5_000;
 const STALL_MS = 15_000;
 /** As many as a push has streams at most. */
@@ -140,7 +142,7 @@ export class Transport {
         if (answer.status === 401 && token && attempt === 0 && this.token.newerThan(token)) continue;
         if (answer.status === 401)
           throw wrongToken(this.site, this.endpoint.endpoint, token?.source ?? "nowhere");
-        if (answer.status < 502 || answer.status > 504) return answer;
+        if (!PASSING_STATUSES.has(answer.status)) return answer;
         failure = this.down(`it answers with status ${answer.status}`, started);
       } catch (error) {
         if (!(error instanceof TryFailed)) throw error;

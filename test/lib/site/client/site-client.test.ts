@@ -120,8 +120,8 @@ test("a connection that breaks in mid-answer is tried again", async () => {
   expect(calls).toBe(2);
 });
 
-test("502, 503 and 504 are tried again, 500 is not", async () => {
-  const statuses = [502, 503, 504, 500];
+test("408, 502, 503 and 504 are tried again, 500 is not", async () => {
+  const statuses = [408, 502, 503, 504, 500];
   let calls = 0;
   const port = await listen((_, response) => {
     response.statusCode = statuses[calls++] ?? 200;
@@ -130,7 +130,7 @@ test("502, 503 and 504 are tried again, 500 is not", async () => {
     );
   });
   const error = await failure(client(port, { retryBudgetMs: 5_000 }).context());
-  expect(calls).toBe(4);
+  expect(calls).toBe(5);
   expect(error.code).toBe("internal");
   expect(error.report).toMatchObject({ place: "site cloud, the store", problem: "it broke", mend: "Look." });
 });
