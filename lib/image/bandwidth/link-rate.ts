@@ -43,7 +43,6 @@ const BEST_SAMPLES = 50;
 const SHORTEST_SAMPLE_MS = 100;
 const SAMPLES_AVERAGED = 4;
 /** Bytes wait in a queue: more than so many times the least delay, and some for the coarseness of the samples. */
-const SEARCH_QUEUES = 2.5;
 const QUEUES = 2.5;
 const QUEUES_MS = 15;
 const IS_CLEAR = 2;
@@ -105,7 +104,7 @@ function rateBetween(one: LinkSample, other: LinkSample): number {
 
 function search(seen: LinkRate, bps: number, delayMs: number): LinkRate {
   const given = seen.bps ?? bps;
-  const isQueueing = delayMs > seen.leastDelayMs * SEARCH_QUEUES + QUEUES_MS;
+  const isQueueing = delayMs > seen.leastDelayMs * QUEUES + QUEUES_MS;
   if (!isQueueing && bps >= given * TAKES) return { ...seen, bps: Math.max(given, bps * SEARCH_GAIN) };
   const full = seen.full + 1;
   // Once or twice may be chance: it goes on from what was taken.

@@ -1,2 +1,2 @@
-export { MAX_BLOCK_BYTES, chunkBlock, type BlockChunks } from "./kernel";
+export { MAX_BLOCK_BYTES, chunkBlock, chunkList, type BlockChunks } from "./kernel";
 export { KeyTable } from "./key-table";

@@ -47,12 +47,12 @@ function prepare(): (block: Uint8Array) => BlockChunks {
     if (block.length > MAX_BLOCK_BYTES) throw new RangeError(`a block of ${block.length} bytes`);
     input.set(block);
     const count = kernel.chunk(block.length);
-    const keys = new Uint32Array(buffer, kernel.keysAt(), count * 2);
-    return {
-      count,
-      ends: new Uint32Array(buffer, kernel.endsAt(), count),
-      keys,
-      isHole: (entry) => keys[entry * 2] === 0 && keys[entry * 2 + 1] === 0,
-    };
+    const ends = new Uint32Array(buffer, kernel.endsAt(), count);
+    return chunkList(count, ends, new Uint32Array(buffer, kernel.keysAt(), count * 2));
   };
+}
+
+/** Entries over arrays of ends and keys: a hole is one whose key is 0. */
+export function chunkList(count: number, ends: Uint32Array, keys: Uint32Array): BlockChunks {
+  return { count, ends, keys, isHole: (entry) => keys[entry * 2] === 0 && keys[entry * 2 + 1] === 0 };
 }

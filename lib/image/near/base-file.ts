@@ -5,7 +5,7 @@ import { nameOf, type KeptFile } from "./image-cache";
 import { PageSet } from "./page-set";
 
 /** Read with one call. */
-const PART_BYTES = 4 * 1024 * 1024;
+export const PART_BYTES = 4 * 1024 * 1024;
 /** Of what was given up, so many parts are looked at for each block that is sent: all at once would keep the link waiting. */
 const GIVEN_UP_AT_ONCE = 2;
 /** Fewer bytes between two ranges are read with them: a read costs as much as so many bytes. */
@@ -18,7 +18,6 @@ const PIECE_BYTES = 1024 * 1024;
  * older version of a program, a log that has grown.
  */
 export class BaseFile {
-  private readonly space = Buffer.allocUnsafeSlow(PART_BYTES);
   /** Not to be looked at: zeros, found unchanged in the image that is sent, or looked at before. */
   private readonly done: PageSet;
   /** Parts that are next. */
@@ -71,10 +70,11 @@ export class BaseFile {
   }
 
   /**
-   * Remembers the bytes that something new may have come of: first, bit by bit, those that were given up, and what lies before
+   * Remembers the bytes that something new may have come of: first, some at a time, those that were given up, and what lies before
    * `offset` and was not found unchanged. What cannot be read is left out: more is sent then.
+   * @param space of {@link PART_BYTES}, used until it is done
    */
-  async lookUpTo(offset: number, into: DeltaIndex): Promise<void> {
+  async lookUpTo(offset: number, into: DeltaIndex, space: Buffer): Promise<void> {
     const parts = Math.ceil(this.image.sizeBytes / PART_BYTES);
     for (let looked = 0; looked < GIVEN_UP_AT_ONCE && this.nextGivenUp < parts; this.nextGivenUp++) {
       const at = this.nextGivenUp * PART_BYTES;
@@ -85,13 +85,14 @@ export class BaseFile {
         at,
         ranges.map(([from, to]) => [from - at, to - at] as const),
         into,
+        space,
       );
       for (const [from, to] of ranges) this.done.add(from, to - from);
     }
     const end = Math.min(parts, Math.floor(offset / PART_BYTES));
     for (; this.nextInOrder < end; this.nextInOrder++) {
       const at = this.nextInOrder * PART_BYTES;
-      await this.add(at, this.done.gaps(at, Math.min(PART_BYTES, this.image.sizeBytes - at)), into);
+      await this.add(at, this.done.gaps(at, Math.min(PART_BYTES, this.image.sizeBytes - at)), into, space);
     }
   }
 
@@ -99,7 +100,12 @@ export class BaseFile {
     return this.image.close();
   }
 
-  private async add(at: number, ranges: readonly (readonly [number, number])[], into: DeltaIndex) {
+  private async add(
+    at: number,
+    ranges: readonly (readonly [number, number])[],
+    into: DeltaIndex,
+    space: Buffer,
+  ): Promise<void> {
     const reads: [from: number, to: number][] = [];
     for (const [from, to] of ranges) {
       const last = reads.at(-1);
@@ -107,12 +113,12 @@ export class BaseFile {
       else reads.push([from, to]);
     }
     const areRead = await Promise.all(
-      reads.map(([from, to]) => this.image.readAll(this.space.subarray(from, to), at + from)),
+      reads.map(([from, to]) => this.image.readAll(space.subarray(from, to), at + from)),
     ).catch(() => undefined);
     if (!areRead) return;
     for (const [from, to] of ranges) {
       for (let piece = from; piece < to; piece += PIECE_BYTES) {
-        into.add(this.number, at + piece, this.space.subarray(piece, Math.min(to, piece + PIECE_BYTES)));
+        into.add(this.number, at + piece, space.subarray(piece, Math.min(to, piece + PIECE_BYTES)));
       }
     }
   }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AbortedError } from "../../errors";
-import { chunkBlock } from "../chunking";
+import { chunkBlock, chunkList } from "../chunking";
 import type { ChunkList } from "../wire/index-format";
 import { BLOCK_BYTES, ImageDigest, leafOf, leafOfZeros } from "../wire/digest";
 import type { IndexReader } from "../wire/index-reader";
@@ -130,9 +130,7 @@ class RecordsInOrder {
 
 /** The chunker's own is gone with the next block. */
 function copyOf({ count, ends, keys }: ChunkList): ChunkList {
-  const own = keys.slice();
-  const isHole = (entry: number) => own[entry * 2] === 0 && own[entry * 2 + 1] === 0;
-  return { count, ends: ends.slice(), keys: own, isHole };
+  return chunkList(count, ends.slice(), keys.slice());
 }
 
 interface ReadPart {
@@ -212,7 +210,7 @@ export async function readVerified(
   into: Buffer,
 ): Promise<Buffer> {
   const offset = number * BLOCK_BYTES;
-  if (!(await image.read(into, offset))) into.fill(0);
+  await image.readAll(into, offset);
   if (leaf && leafOf(into).equals(leaf)) return into;
   throw sourceChanged(
     image.source.path,

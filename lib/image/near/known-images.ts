@@ -4,7 +4,7 @@ import { DeltaIndex, PageCache, type DeltaBase } from "../delta";
 import { BLOCK_BYTES, blockCountOf } from "../wire/digest";
 import { IndexReader, type IndexBlock } from "../wire/index-reader";
 import type { ImageTarget } from "../wire/target";
-import { BaseFile } from "./base-file";
+import { BaseFile, PART_BYTES } from "./base-file";
 import type { CanonicalImage } from "./canonical-image";
 import { HeldIndexes, type HeldIndex } from "./held-indexes";
 import type { ImageCache } from "./image-cache";
@@ -51,6 +51,8 @@ export class KnownImages {
   private readonly digests: string[] = [];
   private readonly usable: boolean[] = [];
   private readonly opened: BaseFile[] = [];
+  /** For all of them in turn: there may be many. */
+  private space: Buffer | undefined;
   /** Compared with the image that is the most useful. */
   private newlyUsed: NewlyUsed | undefined;
   private readonly blocks = new WholeBlocks();
@@ -129,7 +131,9 @@ export class KnownImages {
 
   /** Looks at some more of the bytes of what the far side holds, so that what is new can be told as what has become of them. */
   async lookUpTo(offset: number): Promise<void> {
-    for (const base of this.opened) await base.lookUpTo(offset, this.delta);
+    if (this.opened.length === 0) return;
+    this.space ??= Buffer.allocUnsafeSlow(PART_BYTES);
+    for (const base of this.opened) await base.lookUpTo(offset, this.delta, this.space);
   }
 
   /** Where a whole block is held of which only the target says what chunks it has; undefined when that is not needed, or not known. */

@@ -263,9 +263,9 @@ export class Sender {
       const after = readTcpCounters();
       // Streams that had nothing to send for a while burst into the link's queue when they have: that says nothing of the link.
       this.calm = this.starved > 0 ? 0 : this.calm + 1;
-      // What the system has taken says more of a second than the few segments that the far side has answered in it.
       const loss = lossBetween(counters, after);
       if (loss !== undefined) this.losses = [...this.losses, loss].slice(-LOSSES_KEPT);
+      // What the system has taken says more of a second than the few segments that the far side has answered in it.
       const goodputBps = ((this.linkPace.passedBytes - bytes) * 8_000) / (now - at);
       const wasStarved = this.calm < CALM_SAMPLES;
       // Only of what the link was not yet seen to take.

@@ -1,3 +1,4 @@
+import { MAX_IMAGE_BYTES } from "../../image/limits";
 import type { TransferEstimate, TransferRequest } from "../api";
 import { Checker, show } from "./checker";
 
@@ -5,8 +6,7 @@ const TRANSFER_ID = /^[0-9a-f]{64}$/;
 const SEGMENT_ID = /^[0-9a-f]{32}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const DIGEST_FORM = "sha256: and 64 lower-case hex digits";
-/** 16 TiB, the largest file of the usual file systems. */
-const MAX_IMAGE_BYTES = 2 ** 44;
+
 const MAX_ETA_MS = Number.MAX_SAFE_INTEGER;
 const MAX_BPS = 1e15;
 
