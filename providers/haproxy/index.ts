@@ -1,0 +1,3 @@
+export { HaproxyBalancer, type AttachOptions, type HaproxyOptions } from "./haproxy-balancer";
+export { poolStanza, type StanzaPool } from "./stanza";
+export type { HaproxySettings } from "./settings";
