@@ -1,13 +1,18 @@
 /**
- * The time in HAProxy's tables, whose values have 32 bits: fifths of a second since 2020, good until 2047.
+ * The time in HAProxy's tables, whose values have 32 bits: milliseconds since 1970, of which the upper bits are gone. Two of them are
+ * compared by their difference, as serial numbers are (RFC 1982): right for moments less than 24 days apart.
  */
-export const TICK_MS = 200;
-export const EPOCH_MS = Date.UTC(2020, 0, 1);
+const MODULUS = 2 ** 32;
 
-/** HAProxy's expression for the present tick. */
-export const NOW_EXPRESSION = `date(0,ms),sub(${EPOCH_MS}),div(${TICK_MS})`;
+/** HAProxy's expression for the present time. */
+export const NOW_EXPRESSION = `date(0,ms),mod(${MODULUS})`;
 
-/** The first tick that is not before `ms` since 1970. */
+/** A condition of HAProxy: the moment `earlier` (an expression) is before the moment in the variable `later`, or is it. */
+export function notAfter(earlier: string, later: string): string {
+  return `{ ${earlier},neg,add(${later}),add(${MODULUS}),mod(${MODULUS}) lt ${MODULUS / 2} }`;
+}
+
+/** A moment as tables hold it; never 0, which stands for none. */
 export function tickAt(ms: number): number {
-  return Math.ceil((ms - EPOCH_MS) / TICK_MS);
+  return Math.round(ms) % MODULUS || 1;
 }

@@ -11,7 +11,9 @@ import type { HaproxySettings } from "./settings";
 import { RuntimeSilence } from "./runtime-client";
 import { Memory } from "./memory";
 import { lookAt } from "./look";
-import { poolView } from "./pool-view";
+import { holdsPool, poolView } from "./pool-view";
+
+const RETRY_MS = 500;
 
 /** How a site's HAProxy is run. */
 export interface HaproxyOptions {
@@ -42,6 +44,7 @@ export class HaproxyBalancer implements Balancer {
   private readonly settings: HaproxySettings;
   private readonly memories = new Map<string, Memory>();
   private pools: SavedPool[] | undefined;
+  private retriedAt = -Infinity;
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: HaproxyOptions) {
@@ -61,7 +64,11 @@ export class HaproxyBalancer implements Balancer {
       mkdirSync(this.options.stateDir, { recursive: true, mode: 0o700 });
       this.pools = this.file.read();
       await this.daemon.start(this.pools);
-      for (const pool of this.pools) await reconcile(this.daemon.client, pool, this.settings);
+      // Members come back with the first look at their pool; what was ordered of users holds from now on.
+      for (const pool of this.pools) {
+        const { sights } = await lookAt(this.daemon, pool.spec);
+        if (holdsPool(sights)) await reconcile(this.daemon.client, pool, this.settings);
+      }
     });
   }
 
@@ -89,10 +96,13 @@ export class HaproxyBalancer implements Balancer {
         const pool = this.known().find(({ spec }) => spec.name === name);
         if (pool === undefined) return undefined;
         const memory = this.memoryOf(name);
-        const { sights, unseen } = await lookAt(this.daemon, pool.spec);
-        await this.mend(pool);
-        const seen = memory.see(sights, unseen, pool.spec);
-        const view = poolView(pool.spec, sights, seen);
+        let { sights, unseen } = await lookAt(this.daemon, pool.spec);
+        if (!holdsPool(sights)) {
+          await this.retryStart();
+          ({ sights, unseen } = await lookAt(this.daemon, pool.spec));
+        }
+        if (holdsPool(sights)) await reconcile(this.daemon.client, pool, this.settings);
+        const view = poolView(pool.spec, sights, memory.see(sights, unseen, pool.spec));
         this.noteUp(pool, view);
         return view;
       }),
@@ -119,8 +129,11 @@ export class HaproxyBalancer implements Balancer {
     return this.inTurn(() => this.daemon.stop());
   }
 
-  private async mend(pool: SavedPool): Promise<void> {
-    await reconcile(this.daemon.client, pool, this.settings);
+  /** A pool that HAProxy could not take up (its port was taken, its stanza is not there) is tried again, not too often. */
+  private async retryStart(): Promise<void> {
+    if (performance.now() - this.retriedAt < RETRY_MS) return;
+    this.retriedAt = performance.now();
+    await this.daemon.start(this.known());
   }
 
   private noteUp(pool: SavedPool, view: BalancerPoolView): void {

@@ -25,8 +25,8 @@ async function lookInto(client: RuntimeClient, pool: string): Promise<WorkerSigh
   const names = poolNames(pool);
   const [info, stat, state, text] = await Promise.all([
     client.ask("show info"),
-    client.ask(`show stat ${names.proxy} -1 -1`),
-    client.ask(`show servers state ${names.proxy}`),
+    client.ask(`show stat ${names.backend} -1 -1`),
+    client.ask(`show servers state ${names.backend}`),
     client.ask([names.connections, names.users, names.totals].map((name) => `show table ${name}`).join("; ")),
   ]);
   const values = parseInfo(info);

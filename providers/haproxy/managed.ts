@@ -5,7 +5,7 @@ import { sleep } from "../../lib/wait";
 import { endProcess, isSameProcess, startDetached, type ProcessHandle } from "../local/process";
 import { readStateFile, writeStateFile } from "../local/state-file";
 import type { Daemon, Workers } from "./daemon";
-import { managedConfig } from "./managed-config";
+import { managedConfig } from "./configuration";
 import { endpoint } from "./names";
 import { parseProc, parseStat } from "./parse";
 import { isListenFree } from "./ports-free";
@@ -59,13 +59,13 @@ export class ManagedDaemon implements Daemon {
   async start(pools: readonly SavedPool[]): Promise<void> {
     const handle = readStateFile<ProcessHandle>(this.files.process);
     if (handle !== undefined && (await isSameProcess(handle))) {
-      if (await this.answers(2_000)) return this.provide(pools);
+      if (await this.answers(2_000)) return this.provide(await this.startable(pools, true));
       await endProcess(handle, 200);
     } else if (handle !== undefined) {
       // Its workers outlive a master that was killed, and hold its ports.
       await endProcess(handle, 0);
     }
-    await this.launch(await this.startable(pools));
+    await this.launch(await this.startable(pools, false));
   }
 
   async provide(pools: readonly SavedPool[]): Promise<void> {
@@ -100,17 +100,23 @@ export class ManagedDaemon implements Daemon {
     const handle = readStateFile<ProcessHandle>(this.files.process);
     if (handle === undefined) return;
     await endProcess(handle, STOP_GRACE_MS);
-    for (const path of [this.files.process, this.sockets.worker, this.sockets.master]) rmSync(path, { force: true });
+    for (const path of [this.files.process, this.sockets.worker, this.sockets.master])
+      rmSync(path, { force: true });
   }
 
   private async compare(pools: readonly SavedPool[]) {
     return compareStanzas(parseStat(await this.client.ask("show stat")), pools, this.settings);
   }
 
-  /** Pools whose ports another has taken meanwhile must not keep the others from starting. */
-  private async startable(pools: readonly SavedPool[]): Promise<readonly SavedPool[]> {
-    const free = await Promise.all(pools.map(({ spec }) => isListenFree(spec.listen).then((problem) => !problem)));
-    return pools.filter((_, index) => free[index]);
+  /** Pools whose ports another has taken meanwhile must not keep the others from being served. */
+  private async startable(pools: readonly SavedPool[], runs: boolean): Promise<readonly SavedPool[]> {
+    const able = await Promise.all(
+      pools.map(
+        async ({ spec }) =>
+          (runs && this.holds(spec.listen)) || (await isListenFree(spec.listen)) === undefined,
+      ),
+    );
+    return pools.filter((_, index) => able[index]);
   }
 
   private async launch(pools: readonly SavedPool[]): Promise<void> {
@@ -236,7 +242,12 @@ export class ManagedDaemon implements Daemon {
   private lastWords(): string {
     try {
       const lines = readFileSync(this.files.log, "utf8").trimEnd().split("\n");
-      return lines.filter((line) => /ALERT|WARNING/.test(line)).slice(-3).join(" | ") || "it ended without a word";
+      return (
+        lines
+          .filter((line) => /ALERT|WARNING/.test(line))
+          .slice(-3)
+          .join(" | ") || "it ended without a word"
+      );
     } catch (error) {
       return messageOf(error);
     }
@@ -250,4 +261,3 @@ export class ManagedDaemon implements Daemon {
     });
   }
 }
-

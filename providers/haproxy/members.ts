@@ -45,18 +45,24 @@ export function planMembers(
   for (const member of pool.members) {
     const name = serverName(member.id);
     const server = present.find((other) => other.name === name);
-    orders.push(...memberOrders(`${names.proxy}/${name}`, member, server, drains.has(member.id), pool, settings));
+    orders.push(
+      ...memberOrders(`${names.backend}/${name}`, member, server, drains.has(member.id), pool, settings),
+    );
   }
   const wanted = new Set(pool.members.map(({ id }) => serverName(id)));
   for (const server of present) {
-    if (!wanted.has(server.name)) orders.push(...removalOrders(`${names.proxy}/${server.name}`, server));
+    if (!wanted.has(server.name)) orders.push(...removalOrders(`${names.backend}/${server.name}`, server));
   }
   return orders;
 }
 
 /** Maintenance sends its users elsewhere; HAProxy then refuses to delete it until its last connection is gone. */
 function removalOrders(at: string, server: ServerState): readonly Order[] {
-  const remove = { command: `del server ${at}`, done: /deleted/i, later: /still has connections|maintenance mode/i };
+  const remove = {
+    command: `del server ${at}`,
+    done: /deleted/i,
+    later: /still has connections|maintenance mode/i,
+  };
   return server.inMaintenance ? [remove] : [{ command: `set server ${at} state maint` }, remove];
 }
 
@@ -83,7 +89,8 @@ function memberOrders(
       },
     );
   } else if (!server.inMaintenance) {
-    if (server.draining !== drain) orders.push({ command: `set server ${at} state ${drain ? "drain" : "ready"}` });
+    if (server.draining !== drain)
+      orders.push({ command: `set server ${at} state ${drain ? "drain" : "ready"}` });
     return [...orders, ...adjustments(at, member, server, pool)];
   }
   // One line: it is done as a whole, whatever becomes of the one who asked.
@@ -115,7 +122,10 @@ function adjustments(
  * Which members take no new users: those that are to drain, unless nobody else is up. Users who still come, by a stale answer, are
  * better served by a member that leaves than by none.
  */
-function membersToDrain(members: readonly BalancerMember[], present: readonly ServerState[]): ReadonlySet<string> {
+function membersToDrain(
+  members: readonly BalancerMember[],
+  present: readonly ServerState[],
+): ReadonlySet<string> {
   const isUp = ({ id }: BalancerMember) =>
     present.some((server) => server.name === serverName(id) && server.running && !server.inMaintenance);
   if (!members.some((member) => !member.draining && isUp(member))) return new Set();

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 
 /** The proxies and tables of a pool in HAProxy's configuration. */
 export interface PoolNames {
-  /** Frontend and backend. */
-  readonly proxy: string;
+  readonly frontend: string;
+  /** It has another name than the frontend: `show stat NAME` tells of one proxy only. */
+  readonly backend: string;
   /** Open connections of clients. */
   readonly connections: string;
   /** Users who sent their cookie back. */
@@ -20,15 +21,16 @@ export interface PoolNames {
 
 /** Pool names hold no dot, so that no two pools' names meet. */
 export function poolNames(pool: string): PoolNames {
-  const proxy = `spillway.${pool}`;
+  const frontend = `spillway.${pool}`;
   return {
-    proxy,
-    connections: `${proxy}.connections`,
-    users: `${proxy}.users`,
-    totals: `${proxy}.totals`,
-    order: `${proxy}.order`,
-    probes: `${proxy}.probes`,
-    hosts: `${proxy}.hosts`,
+    frontend,
+    backend: `${frontend}.members`,
+    connections: `${frontend}.connections`,
+    users: `${frontend}.users`,
+    totals: `${frontend}.totals`,
+    order: `${frontend}.order`,
+    probes: `${frontend}.probes`,
+    hosts: `${frontend}.hosts`,
   };
 }
 
@@ -48,7 +50,7 @@ export function serverName(memberId: string): string {
  * of a member holds across it.
  */
 export function serverNumber(memberId: string): number {
-  return (createHash("sha256").update(memberId).digest().readUInt32BE(0) & 0x7fff_ffff) || 1;
+  return createHash("sha256").update(memberId).digest().readUInt32BE(0) & 0x7fff_ffff || 1;
 }
 
 /** `address:port` as HAProxy reads it. */

@@ -14,7 +14,12 @@ export function parseStat(text: string): readonly StatRow[] {
   const lines = text.split("\n");
   const at = lines.findIndex((line) => line.startsWith("# pxname,"));
   if (at === -1) return [];
-  const columns = new Map(lines[at].slice(2).split(",").map((name, index) => [name, index]));
+  const columns = new Map(
+    lines[at]
+      .slice(2)
+      .split(",")
+      .map((name, index) => [name, index]),
+  );
   return lines.slice(at + 1).flatMap((line) => {
     const fields = parseCsvLine(line);
     if (fields.length < 3) return [];
@@ -76,12 +81,14 @@ export function parseTable(text: string): readonly TableEntry[] | undefined {
   const lines = text.split("\n");
   if (!lines.some((line) => line.startsWith("# table:"))) return undefined;
   return lines.flatMap((line) => {
-    const match = /^0x[0-9a-f]+: key=(.*?) use=(\d+)(?: exp=(\d+))?((?: [a-z0-9_]+(?:\(\d+\))?=-?\d+)*)\s*$/.exec(line);
+    const match =
+      /^0x[0-9a-f]+: key=(.*?) use=(\d+)(?: exp=(\d+))?((?: [a-z0-9_]+(?:\(\d+\))?=-?\d+)*)\s*$/.exec(line);
     if (!match) return [];
     const values = new Map<string, number>();
     for (const pair of match[4].trim().split(" ")) {
       const equals = pair.lastIndexOf("=");
-      if (equals > 0) values.set(pair.slice(0, equals).replace(/\(\d+\)$/, ""), Number(pair.slice(equals + 1)));
+      if (equals > 0)
+        values.set(pair.slice(0, equals).replace(/\(\d+\)$/, ""), Number(pair.slice(equals + 1)));
     }
     const entry: TableEntry = {
       // HAProxy writes blanks and equals signs of a key with a backslash before them.
@@ -169,7 +176,8 @@ export function parseProc(text: string): readonly WorkerProcess[] {
   let old = false;
   for (const line of text.split("\n")) {
     if (line.startsWith("# old workers")) old = true;
-    else if (line.startsWith("#")) old = line.startsWith("# programs") || line.startsWith("# old programs") ? false : old;
+    else if (line.startsWith("#"))
+      old = line.startsWith("# programs") || line.startsWith("# old programs") ? false : old;
     const match = /^(\d+)\s+worker\b/.exec(line);
     if (match) workers.push({ pid: Number(match[1]), old });
   }

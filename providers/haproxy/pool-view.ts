@@ -38,15 +38,27 @@ export function totalsOf({ rows, totals }: WorkerSight, pool: Pick<BalancerPool,
   return { requests: sum(asked, "http_req_cnt"), failed: Math.max(0, failed) };
 }
 
+/** Does the present worker have the pool's backend? */
+export function holdsPool(sights: readonly WorkerSight[]): boolean {
+  return sights[0]?.rows.some(({ name }) => name === "BACKEND") ?? false;
+}
+
 /** Is a user's connection open in any of the workers? */
-export function isAnyoneConnected(sights: readonly WorkerSight[], pool: Pick<BalancerPool, "listen">): boolean {
+export function isAnyoneConnected(
+  sights: readonly WorkerSight[],
+  pool: Pick<BalancerPool, "listen">,
+): boolean {
   return sights.some(({ connections }) => connections.some((entry) => isUsers(entry, pool)));
 }
 
 /**
  * A pool's view, put together from all workers' tables. The first worker is the present one: it alone says who is up. Pure.
  */
-export function poolView(pool: BalancerPool, sights: readonly WorkerSight[], memory: SightMemory): BalancerPoolView {
+export function poolView(
+  pool: BalancerPool,
+  sights: readonly WorkerSight[],
+  memory: SightMemory,
+): BalancerPoolView {
   const http = pool.listen.mode === "http";
   const open = sights.flatMap(({ connections }) => connections.filter(({ use }) => use > 0));
   const usersOpen = open.filter((entry) => isUsers(entry, pool));
@@ -69,7 +81,7 @@ export function poolView(pool: BalancerPool, sights: readonly WorkerSight[], mem
       inFlight,
       queued: sights
         .flatMap(({ rows }) => rowsOf(rows, pool.name))
-        .reduce((all, row) => all + (row.name === "FRONTEND" ? 0 : row.number("qcur")), 0),
+        .reduce((all, row) => all + row.number("qcur"), 0),
       sessions: usersOpen.length + away.size + unseenWorkers,
       quietMs:
         inFlight > 0 || usersOpen.length > 0 || unseenWorkers > 0
@@ -100,6 +112,9 @@ function memberViews(
   };
   for (const user of users) bind(user.value("gpt2"), user.value("gpt0"));
   for (const connection of usersOpen) bind(connection.value("gpt1"), connection.value("gpt0"));
+  const absence = holdsPool(sights)
+    ? undefined
+    : "HAProxy does not have the pool: its port is taken, or its stanza is not in the configuration";
   const viewOf = (id: string, name: string): BalancerMemberView => {
     const server = sights[0]?.servers.find((other) => other.name === name);
     const row = sights[0]?.rows.find((other) => other.name === name);
@@ -109,7 +124,7 @@ function memberViews(
       up: isUp,
       inFlight: rows.reduce((all, other) => all + (other.name === name ? other.number("scur") : 0), 0),
       sessions: bound.get(serverNumber(id))?.size ?? 0,
-      lastProblem: isUp || row === undefined ? undefined : problemOf(row, pool),
+      lastProblem: isUp ? undefined : row ? problemOf(row, pool) : absence,
     };
   };
   const names = new Set(pool.members.map(({ id }) => serverName(id)));
@@ -146,7 +161,7 @@ function quietMsOf({ totals, uptimeMs }: WorkerSight): number {
 }
 
 function rowsOf(rows: readonly StatRow[], pool: string): readonly StatRow[] {
-  return rows.filter(({ proxy }) => proxy === poolNames(pool).proxy);
+  return rows.filter(({ proxy }) => proxy === poolNames(pool).backend);
 }
 
 function sum(entries: readonly TableEntry[], value: string): number {

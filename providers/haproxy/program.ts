@@ -39,19 +39,24 @@ export function findProgram(wanted?: string): string {
  */
 export function checkConfiguration(program: string, file: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(program, ["-c", "-f", file], { env: baseEnvironment(), timeout: 10_000 }, (error, stdout, stderr) => {
-      if (error === null) return resolve();
-      const alerts = `${stderr}${stdout}`.split("\n").filter((line) => line.includes("[ALERT]"));
-      reject(
-        new SpillwayError(
-          {
-            place: file,
-            problem: `HAProxy refuses the configuration: ${alerts.join(" | ") || error.message}`,
-            mend: "HAProxy 2.6 or later is needed, with the pool's settings in the limits that it names.",
-          },
-          { cause: error },
-        ),
-      );
-    });
+    execFile(
+      program,
+      ["-c", "-f", file],
+      { env: baseEnvironment(), timeout: 10_000 },
+      (error, stdout, stderr) => {
+        if (error === null) return resolve();
+        const alerts = `${stderr}${stdout}`.split("\n").filter((line) => line.includes("[ALERT]"));
+        reject(
+          new SpillwayError(
+            {
+              place: file,
+              problem: `HAProxy refuses the configuration: ${alerts.join(" | ") || error.message}`,
+              mend: "HAProxy 2.6 or later is needed, with the pool's settings in the limits that it names.",
+            },
+            { cause: error },
+          ),
+        );
+      },
+    );
   });
 }

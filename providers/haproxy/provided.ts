@@ -10,7 +10,7 @@ export interface StanzaDifference {
   readonly missing: readonly SavedPool[];
   /** Pools whose stanza is of other settings. */
   readonly outdated: readonly SavedPool[];
-  /** Proxies of pools that are not asked for. */
+  /** Backends of pools that are not asked for. */
   readonly surplus: readonly string[];
 }
 
@@ -22,16 +22,16 @@ export function compareStanzas(
 ): StanzaDifference {
   const running = new Map(
     rows
-      .filter(({ proxy, name }) => name === "BACKEND" && /^spillway\.[^.]+$/.test(proxy))
+      .filter(({ proxy, name }) => name === "BACKEND" && /^spillway\.[^.]+\.members$/.test(proxy))
       .map((row) => [row.proxy, row.number("iid")]),
   );
   const missing: SavedPool[] = [];
   const outdated: SavedPool[] = [];
   for (const pool of pools) {
-    const number = running.get(poolNames(pool.spec.name).proxy);
+    const number = running.get(poolNames(pool.spec.name).backend);
     if (number === undefined) missing.push(pool);
     else if (number !== stanzaNumber(pool.spec, settings)) outdated.push(pool);
   }
-  const wanted = new Set(pools.map(({ spec }) => poolNames(spec.name).proxy));
+  const wanted = new Set(pools.map(({ spec }) => poolNames(spec.name).backend));
   return { missing, outdated, surplus: [...running.keys()].filter((proxy) => !wanted.has(proxy)) };
 }

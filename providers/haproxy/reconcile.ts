@@ -16,8 +16,8 @@ export async function reconcile(
   const http = spec.listen.mode === "http";
   const switched = [names.order, names.probes, names.hosts];
   const [stat, state, text] = await Promise.all([
-    client.ask(`show stat ${names.proxy} -1 -1`),
-    client.ask(`show servers state ${names.proxy}`),
+    client.ask(`show stat ${names.backend} -1 -1`),
+    client.ask(`show servers state ${names.backend}`),
     http ? client.ask(switched.map((name) => `show table ${name}`).join("; ")) : "",
   ]);
   const rows = parseStat(stat);

@@ -25,7 +25,11 @@ export function switches(pool: BalancerPool, order: QuiesceOrder): ReadonlyMap<s
 }
 
 /** What must be ordered so that the tables hold what they should: who is to leave, which keys probes carry, which hosts are users'. Pure. */
-export function planTables(pool: BalancerPool, order: QuiesceOrder, present: SwitchedTables): readonly Order[] {
+export function planTables(
+  pool: BalancerPool,
+  order: QuiesceOrder,
+  present: SwitchedTables,
+): readonly Order[] {
   const names = poolNames(pool.name);
   return [
     // Hosts are known before they are told apart, and a share is named last: no user is ever taken for a stranger in between.

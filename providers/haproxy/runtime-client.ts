@@ -116,9 +116,7 @@ export class RuntimeClient {
         if (bytes > MAX_ANSWER_BYTES) finish(this.silence(`its answer to \`${line.trim()}\` has no end`));
       });
       socket.on("end", () => finish());
-      socket.on("error", (error: NodeJS.ErrnoException) =>
-        finish(this.silence(reason(error), error)),
-      );
+      socket.on("error", (error: NodeJS.ErrnoException) => finish(this.silence(reason(error), error)));
     });
   }
 

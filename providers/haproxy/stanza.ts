@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { BalancerPool } from "../../lib/site/ports";
-import { NOW_EXPRESSION } from "./clock";
+import { NOW_EXPRESSION, notAfter } from "./clock";
 import { BUCKETS, latencyRules } from "./latency";
 import { checkParameters } from "./members";
 import { cookieName, endpoint, poolNames, type PoolNames } from "./names";
@@ -38,8 +38,11 @@ function stanzaText(
   const names = poolNames(pool.name);
   const http = pool.listen.mode === "http";
   return [
-    section(`frontend ${names.proxy}`, http ? httpFrontend(pool, names, settings) : tcpFrontend(pool, names, settings)),
-    section(`backend ${names.proxy}`, [
+    section(
+      `frontend ${names.frontend}`,
+      http ? httpFrontend(pool, names, settings) : tcpFrontend(pool, names, settings),
+    ),
+    section(`backend ${names.backend}`, [
       ...(number === undefined ? [] : [`id ${number}`]),
       ...backend(pool, settings),
       ...servers,
@@ -53,7 +56,14 @@ function stanzaText(
  * that is not the pool's present one is found.
  */
 export function stanzaNumber(pool: StanzaPool, settings: HaproxySettings = {}): number {
-  return (createHash("sha256").update(stanzaText(pool, settings, [], undefined)).digest().readUInt32BE(0) & 0x3fff_ffff) + 100_000;
+  return (
+    (createHash("sha256")
+      .update(stanzaText(pool, settings, [], undefined))
+      .digest()
+      .readUInt32BE(0) &
+      0x3fff_ffff) +
+    100_000
+  );
 }
 
 function section(head: string, lines: readonly string[]): string {
@@ -67,7 +77,10 @@ function tables(pool: StanzaPool, names: PoolNames): [string, string][] {
   if (pool.listen.mode === "tcp") {
     return [
       [names.connections, open],
-      [names.totals, `${text} len 12 size 10 expire ${TOTALS_EXPIRE_MS}ms store conn_cur,conn_cnt,conn_rate(2s)`],
+      [
+        names.totals,
+        `${text} len 12 size 10 expire ${TOTALS_EXPIRE_MS}ms store conn_cur,conn_cnt,conn_rate(2s)`,
+      ],
     ];
   }
   const counters = `gpc(${MEMBER_FAILURES + 1}),gpc_rate(${MEMBER_FAILURES + 1},2s)`;
@@ -99,7 +112,7 @@ function tcpFrontend(pool: StanzaPool, names: PoolNames, settings: HaproxySettin
     `timeout client ${settings.tunnelTimeoutMs ?? DEFAULTS.tunnelTimeoutMs}ms`,
     ...connectionRules(names),
     `tcp-request session track-sc2 str(user) table ${names.totals}`,
-    `default_backend ${names.proxy}`,
+    `default_backend ${names.backend}`,
   ];
 }
 
@@ -115,10 +128,6 @@ function httpFrontend(pool: StanzaPool, names: PoolNames, settings: HaproxySetti
     "option forwardfor",
     `tcp-request session set-var(sess.at) ${NOW_EXPRESSION}`,
     ...connectionRules(names),
-    "# A pool whose members are all away for a moment (a reload, a restart) keeps its users waiting for a second, not more.",
-    "tcp-request inspect-delay 1s",
-    `tcp-request content accept if { nbsrv(${names.proxy}) gt 0 }`,
-    "tcp-request content accept if WAIT_END",
     "# Who asks: a user, a stranger (for another host), or a gate's probe.",
     "http-request set-var(txn.began) date(0,us)",
     "http-request set-var(txn.who) str(user)",
@@ -134,7 +143,7 @@ function httpFrontend(pool: StanzaPool, names: PoolNames, settings: HaproxySetti
     "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
     "# Only what may be asked twice is asked twice.",
     "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
-    `default_backend ${names.proxy}`,
+    `default_backend ${names.backend}`,
     "http-response set-var(txn.answered) bool(true)",
     "http-response set-var(txn.us) date(0,us),sub(txn.began)",
     ...latencyRules(2),
@@ -175,15 +184,18 @@ function leavingRules(names: PoolNames, affinity: boolean): string[] {
     `http-request set-var(txn.share) ${at("share")}`,
     `http-request set-var(txn.until) ${at("until")}`,
     `http-request set-var(txn.now) ${NOW_EXPRESSION}`,
-    "http-request set-var(txn.share) int(0) if { var(txn.until) -m int gt 0 } { var(txn.until),sub(txn.now) le 0 }",
+    `http-request set-var(txn.share) int(0) if { var(txn.until) -m int gt 0 } ${notAfter("var(txn.until)", "txn.now")}`,
+    `http-request set-var(txn.since) ${at("since")}`,
     `http-request set-var(txn.all) bool(true) if ${isUser} { var(txn.share) -m int ge ${FULL_SHARE} }`,
     `http-request set-var(txn.cohort) var(sess.key),crc32(1),mod(${FULL_SHARE})`,
     ...(affinity
-      ? [`http-request set-var(txn.cohort) var(txn.user),crc32(1),mod(${FULL_SHARE}) if { var(txn.known) -m bool }`]
+      ? [
+          `http-request set-var(txn.cohort) var(txn.user),crc32(1),mod(${FULL_SHARE}) if { var(txn.known) -m bool }`,
+        ]
       : []),
     "http-request set-var(txn.leave) bool(true) if { var(txn.all) -m bool }",
     `http-request set-var(txn.leave) bool(true) if ${isUser} { var(txn.share),sub(txn.cohort) gt 0 } ` +
-      `{ ${at("since")},sub(sess.at) gt 0 }`,
+      `!${notAfter("var(txn.since)", "sess.at")}`,
     ...(affinity
       ? ["http-request sc-set-gpt(1,1) int(1) if { var(txn.all) -m bool } { var(txn.known) -m bool }"]
       : []),

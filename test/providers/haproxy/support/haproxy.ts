@@ -27,11 +27,19 @@ export function describeWithHaproxy(title: string, body: () => void): void {
 export interface TestHaproxy {
   readonly balancer: HaproxyBalancer;
   readonly stateDir: string;
-  pool(name: string, members: readonly BalancerMember[], extra?: Partial<BalancerPool>): Promise<BalancerPool>;
+  pool(
+    name: string,
+    members: readonly BalancerMember[],
+    extra?: Partial<BalancerPool>,
+  ): Promise<BalancerPool>;
   put(pool: BalancerPool): Promise<void>;
   view(name: string): Promise<BalancerPoolView>;
   /** Looks until it is so, for 5 s at most. */
-  until(name: string, what: (view: BalancerPoolView) => boolean, withinMs?: number): Promise<BalancerPoolView>;
+  until(
+    name: string,
+    what: (view: BalancerPoolView) => boolean,
+    withinMs?: number,
+  ): Promise<BalancerPoolView>;
   end(): Promise<void>;
 }
 

@@ -19,14 +19,17 @@ export function managedConfig(
     "backend spillway",
     "    stick-table type integer size 1",
     "",
-    ...pools.map(({ spec, up }) => {
-      const known = spec.members.filter(({ id }) => up.includes(serverName(id)));
-      // A draining member starts without a share of new users, and keeps those that its cookies name.
-      const lines = known.map((member) => {
-        const line = serverLine(member, spec, settings);
-        return member.draining ? line.replace(/ weight \d+/, " weight 0") : line;
-      });
-      return poolStanza(spec, settings, lines);
-    }),
+    ...pools.map((pool) => savedStanza(pool, settings)),
   ].join("\n");
+}
+
+/** A pool's stanza with the members that are known to be up: whoever loads it has them at once. Pure. */
+export function savedStanza({ spec, up }: SavedPool, settings: HaproxySettings): string {
+  const known = spec.members.filter(({ id }) => up.includes(serverName(id)));
+  // A draining member starts without a share of new users, and keeps those that its cookies name.
+  const lines = known.map((member) => {
+    const line = serverLine(member, spec, settings);
+    return member.draining ? line.replace(/ weight \d+/, " weight 0") : line;
+  });
+  return poolStanza(spec, settings, lines);
 }
