@@ -125,6 +125,8 @@ function httpFrontend(pool: StanzaPool, names: PoolNames, settings: HaproxySetti
     `timeout client ${settings.serverTimeoutMs ?? DEFAULTS.serverTimeoutMs}ms`,
     "timeout http-request 30s",
     `timeout http-keep-alive ${settings.keepAliveMs ?? DEFAULTS.keepAliveMs}ms`,
+    "# At a reload a kept connection is closed with its next answer, not under a request that is on its way.",
+    "option idle-close-on-response",
     "option forwardfor",
     `tcp-request session set-var(sess.at) ${NOW_EXPRESSION}`,
     ...connectionRules(names),
