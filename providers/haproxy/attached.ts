@@ -10,6 +10,9 @@ import { RuntimeClient } from "./runtime-client";
 import type { SavedPool } from "./saved-pools";
 import type { HaproxySettings } from "./settings";
 
+/** A master that is being reloaded does not answer for so long at most. */
+const RELOAD_MS = 1_000;
+
 /** A HAProxy of the user's own, with the pools' stanzas in its configuration. Only its sockets are used. */
 export class AttachedDaemon implements Daemon {
   readonly client: RuntimeClient;
@@ -84,7 +87,7 @@ export class AttachedDaemon implements Daemon {
 
   async workers(): Promise<Workers> {
     if (this.master !== undefined) {
-      const processes = parseProc(await this.master.ask("show proc"));
+      const processes = parseProc(await this.master.askPatiently("show proc", RELOAD_MS));
       const old = processes.filter((process) => process.old);
       return {
         workers: [

@@ -146,7 +146,7 @@ async function masterFindings(
   }
   const place = `HAProxy's master at ${socket}`;
   try {
-    const workers = parseProc(await new RuntimeClient({ socket }).ask("show proc", options));
+    const workers = parseProc(await new RuntimeClient({ socket }).askPatiently("show proc", 500, options));
     if (workers.some(({ pid, old }) => pid === worker && !old)) return { problems: [], advice: [] };
     return {
       problems: [

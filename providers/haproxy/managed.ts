@@ -81,7 +81,7 @@ export class ManagedDaemon implements Daemon {
   }
 
   async workers(): Promise<Workers> {
-    const processes = parseProc(await this.master.ask("show proc"));
+    const processes = parseProc(await this.master.askPatiently("show proc", 500));
     const workers = processes.map(({ pid, old }) => ({
       old,
       client: old ? this.master.withPrefix(`@!${pid} `) : this.client,

@@ -57,14 +57,14 @@ export function observation(rows: readonly StatRow[], observed: Observed): Hapro
   const inService = servers.filter((row) => !/^(MAINT|DRAIN)/.test(row.column("status")));
   const up = inService.filter((row) => /^(UP|no check)/.test(row.column("status")));
   const limits = up.map((row) => row.number("slim"));
-  const http = backend.column("mode") !== "tcp" && backend.column("req_tot") !== "";
+  const http = backend.column("mode") !== "tcp";
   const lastSession = backend.column("lastsess");
   return {
     openConnections: frontend?.number("scur"),
     inFlight: sum("scur"),
     // With a limit for each member they wait there, and the backend's own row says 0.
     queued: backend.number("qcur") + sum("qcur"),
-    requestsTotal: backend.number(http ? "req_tot" : "stot"),
+    requestsTotal: backend.number("stot"),
     requestsPerSecond: frontend && http ? frontend.number("req_rate") : backend.number("rate"),
     failedTotal: http ? Math.max(0, backend.number("hrsp_5xx") - sum("hrsp_5xx")) : backend.number("econ"),
     meanLatencyMs: backend.number("ttime"),

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { AbortedError, SpillwayError } from "../../lib/errors";
+import { sleep } from "../../lib/wait";
 
 /** Where a HAProxy takes commands: a unix socket's path, or `host:port`. */
 export interface RuntimeSocket {
@@ -69,6 +70,18 @@ export class RuntimeClient {
     // Every release says it in these words, whatever the command (cli.c).
     if (/^Permission denied/m.test(answer)) throw levelTooLow(this.at.socket, command, answer);
     return answer;
+  }
+
+  /** As {@link ask}, but gives whoever is away for a moment (a master that executes itself anew at a reload) so long to come back. */
+  async askPatiently(command: string, patienceMs: number, options: AskOptions = {}): Promise<string> {
+    for (const deadline = Date.now() + patienceMs; ;) {
+      try {
+        return await this.ask(command, options);
+      } catch (error) {
+        if (!(error instanceof RuntimeSilence) || Date.now() >= deadline) throw error;
+      }
+      await sleep(25, options.signal);
+    }
   }
 
   /**
