@@ -22,6 +22,8 @@ export interface SightMemory {
   readonly failedBefore: number;
   /** Milliseconds since a user's connection was seen open; Infinity when none was. */
   readonly sinceOpenMs: number;
+  /** Users of workers that have ended, who may still come back with their cookie. */
+  readonly users: readonly TableEntry[];
   /** Old workers that run and cannot be asked who is still with them. */
   readonly unseenWorkers: number;
 }
@@ -63,7 +65,11 @@ export function poolView(
   const open = sights.flatMap(({ connections }) => connections.filter(({ use }) => use > 0));
   const usersOpen = open.filter((entry) => isUsers(entry, pool));
   const connected = new Set(usersOpen.map((entry) => entry.value("gpt0")));
-  const users = sights.flatMap((sight) => sight.users.filter((entry) => entry.value("gpt1") === 0));
+  const seen = sights.flatMap((sight) => sight.users);
+  const since = new Set(seen.map((entry) => entry.value("gpt0")));
+  const users = [...seen, ...memory.users.filter((entry) => !since.has(entry.value("gpt0")))].filter(
+    (entry) => entry.value("gpt1") === 0,
+  );
   const away = new Set(users.map((entry) => entry.value("gpt0")).filter((user) => !connected.has(user)));
   const totals = sights.flatMap((sight) => sight.totals);
   const served = totals.filter(({ key }) => key === "user");

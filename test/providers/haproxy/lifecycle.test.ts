@@ -117,6 +117,21 @@ describeWithHaproxy("a HAProxy that Spillway runs", () => {
     await site.until("shop", (view) => view.traffic.sessions === 0 && view.traffic.openConnections === 0);
   });
 
+  test("a user who is away during a reload is a session until silent for too long", async () => {
+    const pool = await site.pool("shop", [memberOf(one)], { affinity: "cookie", sessionIdleMs: 2_500 });
+    const cookie = cookieOf(await ask(pool.listen.port, "/id"));
+    await ask(pool.listen.port, "/id", { headers: { cookie } });
+    await site.until("shop", ({ traffic }) => traffic.sessions === 1 && traffic.openConnections === 0);
+    await site.pool("other", [memberOf(one)]);
+    await pause(300);
+    const { traffic, members } = await site.view("shop");
+    expect([traffic.sessions, members[0].sessions]).toEqual([1, 1]);
+    // Back at the new worker it is still the same one user.
+    await ask(pool.listen.port, "/id", { headers: { cookie } });
+    expect((await site.until("shop", (view) => view.traffic.openConnections === 0)).traffic.sessions).toBe(1);
+    await site.until("shop", (view) => view.traffic.sessions === 0 && view.members[0].sessions === 0);
+  });
+
   test("killed with its workers, it is there again with the next look: members, cookies and orders too", async () => {
     const pool = await site.pool("shop", [memberOf(one), memberOf(two)], { affinity: "cookie" });
     const cookie = cookieOf(await ask(pool.listen.port, "/id"));
