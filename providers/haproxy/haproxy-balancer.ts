@@ -84,7 +84,10 @@ export class HaproxyBalancer implements Balancer {
         const next = [...pools.filter((other) => other !== present), pool];
         await this.daemon.provide(next);
         this.keep(next);
-        await reconcile(this.daemon.client, pool, this.settings);
+        const drained = present?.spec.members.filter(({ draining }) => draining).map(({ id }) => id);
+        const staying = new Set(spec.members.filter(({ draining }) => !draining).map(({ id }) => id));
+        const calledOff = new Set(drained?.filter((id) => staying.has(id)));
+        await reconcile(this.daemon.client, pool, this.settings, calledOff);
       }),
     );
   }

@@ -38,6 +38,7 @@ export function planMembers(
   pool: MemberSettings,
   present: readonly PresentServer[],
   settings: HaproxySettings,
+  calledOff: ReadonlySet<string> = new Set(),
 ): readonly Order[] {
   const names = poolNames(pool.name);
   const drains = membersToDrain(pool.members, present);
@@ -46,7 +47,14 @@ export function planMembers(
     const name = serverName(member.id);
     const server = present.find((other) => other.name === name);
     orders.push(
-      ...memberOrders(`${names.backend}/${name}`, member, server, drains.has(member.id), pool, settings),
+      ...memberOrders(
+        `${names.backend}/${name}`,
+        member,
+        server,
+        { drain: drains.has(member.id), calledOff: calledOff.has(member.id) },
+        pool,
+        settings,
+      ),
     );
   }
   const wanted = new Set(pool.members.map(({ id }) => serverName(id)));
@@ -63,14 +71,16 @@ function removalOrders(at: string, server: ServerState): readonly Order[] {
     done: /deleted/i,
     later: /still has connections|maintenance mode/i,
   };
-  return server.inMaintenance ? [remove] : [{ command: `set server ${at} state maint` }, remove];
+  if (server.inMaintenance && !server.asksAgent) return [remove];
+  const silenced = server.asksAgent ? [{ command: `disable agent ${at}` }] : [];
+  return [...silenced, { command: `set server ${at} state maint` }, remove];
 }
 
 function memberOrders(
   at: string,
   member: BalancerMember,
   server: PresentServer | undefined,
-  drain: boolean,
+  { drain, calledOff }: { readonly drain: boolean; readonly calledOff: boolean },
   pool: MemberSettings,
   settings: HaproxySettings,
 ): readonly Order[] {
@@ -88,13 +98,21 @@ function memberOrders(
         done: /changed|no need/i,
       },
     );
+  } else if (server.inMaintenance && server.asksAgent) {
+    return [];
   } else if (!server.inMaintenance) {
-    if (server.draining !== drain)
+    const agentsDrain = server.asksAgent && !drain && !calledOff;
+    if (server.draining !== drain && !agentsDrain)
       orders.push({ command: `set server ${at} state ${drain ? "drain" : "ready"}` });
     return [...orders, ...adjustments(at, member, server, pool)];
   }
   // One line: it is done as a whole, whatever becomes of the one who asked.
-  const steps = [`enable health ${at}`, ...drained(at), ...(drain ? [] : [`set server ${at} state ready`])];
+  const steps = [
+    `enable health ${at}`,
+    ...(settings.agentCheck ? [`enable agent ${at}`] : []),
+    ...drained(at),
+    ...(drain ? [] : [`set server ${at} state ready`]),
+  ];
   orders.push({ command: steps.join("; ") });
   return server === undefined ? orders : [...orders, ...adjustments(at, member, server, pool)];
 }
@@ -111,7 +129,10 @@ function adjustments(
 ): readonly Order[] {
   const weight = weightOf(member);
   return [
-    ...(server.weight === weight ? [] : [{ command: `set server ${at} weight ${weight}` }]),
+    // An agent's weight holds over ours.
+    ...(server.weight === weight || server.asksAgent
+      ? []
+      : [{ command: `set server ${at} weight ${weight}` }]),
     ...(server.maxConnections === pool.maxConnections
       ? []
       : [{ command: `set maxconn server ${at} ${pool.maxConnections}` }]),

@@ -121,12 +121,15 @@ export interface ServerState {
   /** Held back by an order: no traffic, no checks. */
   readonly inMaintenance: boolean;
   readonly draining: boolean;
+  /** Its agent check is switched on. */
+  readonly asksAgent: boolean;
   /** As ordered last; health and slow start do not change it. */
   readonly weight: number;
 }
 
 const MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 const DRAIN = 0x08 | 0x10;
+const AGENT_ENABLED = 0x02;
 
 /** Parses `show servers state BACKEND`. */
 export function parseServersState(text: string): readonly ServerState[] {
@@ -147,6 +150,7 @@ export function parseServersState(text: string): readonly ServerState[] {
       running: Number(field("srv_op_state")) >= 1,
       inMaintenance: (admin & MAINTENANCE) !== 0,
       draining: (admin & DRAIN) !== 0,
+      asksAgent: (Number(field("srv_agent_state")) & AGENT_ENABLED) !== 0,
       weight: Number(field("srv_uweight")),
     };
     return [state];

@@ -11,6 +11,7 @@ export async function reconcile(
   client: RuntimeClient,
   { spec, order }: SavedPool,
   settings: HaproxySettings,
+  calledOff?: ReadonlySet<string>,
 ): Promise<void> {
   const names = poolNames(spec.name);
   const http = spec.listen.mode === "http";
@@ -26,7 +27,7 @@ export async function reconcile(
     return { ...server, maxConnections: row?.number("slim") ?? 0 };
   });
   const tables = parseTables(text);
-  const orders = planMembers(spec, servers, settings);
+  const orders = planMembers(spec, servers, settings, calledOff);
   if (http) {
     const [orderTable, probes, hosts] = switched.map((name) => tables.get(name) ?? []);
     // Who is to leave first: an order to leave is older than the next user.

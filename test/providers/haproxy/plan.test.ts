@@ -43,6 +43,7 @@ const serverOf = (member: BalancerMember, extra: Partial<PresentServer> = {}): P
   running: true,
   inMaintenance: false,
   draining: false,
+  asksAgent: false,
   weight: (member.weight ?? 1) * 2,
   maxConnections: 4,
   ...extra,
@@ -125,6 +126,23 @@ describe("what is ordered of HAProxy's members", () => {
     expect(commands([leaving], [serverOf(one, { draining: true })])).toEqual([
       "set server spillway.shop.members/one state ready",
     ]);
+  });
+
+  test("what a member's agent says is left alone, but for a drain of ours that is called off", () => {
+    const agentCheck = { port: 9_100, intervalMs: 1_000 };
+    const plan = (server: Partial<PresentServer>, calledOff: readonly string[] = []) =>
+      planMembers(
+        { ...pool, members: [one] },
+        [serverOf(one, { asksAgent: true, ...server })],
+        { agentCheck },
+        new Set(calledOff),
+      ).map(({ command }) => command);
+    expect(plan({ inMaintenance: true })).toEqual([]);
+    expect(plan({ draining: true, weight: 30 })).toEqual([]);
+    expect(plan({ draining: true }, ["one"])).toEqual(["set server spillway.shop.members/one state ready"]);
+    expect(commands([], [serverOf(one, { asksAgent: true, inMaintenance: true })])[0]).toBe(
+      "disable agent spillway.shop.members/one",
+    );
   });
 
   test("weight and limit follow at run time", () => {

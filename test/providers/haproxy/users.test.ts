@@ -154,15 +154,15 @@ describeWithHaproxy("the users of a HAProxy", () => {
 
     test("a user in the middle of a long answer is not quiet", async () => {
       const { listen } = await site.pool("long", [memberOf(one)], { affinity: "cookie", sessionIdleMs: 100 });
-      const running = ask(listen.port, "/id?ms=1000");
-      await pause(300);
+      const running = ask(listen.port, "/id?ms=500");
+      await pause(200);
       expect((await site.view("long")).traffic).toMatchObject({ sessions: 1, inFlight: 1, quietMs: 0 });
       await running;
     });
   });
 
   describe("rates and latencies", () => {
-    test("are of the last two seconds, and fall back to nothing", async () => {
+    test("are counted in HAProxy's own tables", async () => {
       const { listen } = await site.pool("rates", [memberOf(one)]);
       const agent = new Agent({ keepAlive: true, maxSockets: 5 });
       await Promise.all(
@@ -173,10 +173,6 @@ describeWithHaproxy("the users of a HAProxy", () => {
       expect(traffic.requestsPerSecond).toBeGreaterThan(30);
       expect(traffic.latencyMs.p50).toBeGreaterThan(18);
       expect(traffic.latencyMs.p95).toBeGreaterThanOrEqual(traffic.latencyMs.p50);
-      await site.until(
-        "rates",
-        (view) => view.traffic.requestsPerSecond === 0 && view.traffic.latencyMs.p50 === 0,
-      );
       agent.destroy();
     });
   });
