@@ -121,8 +121,7 @@ export class ManagedDaemon implements Daemon {
 
   private async launch(pools: readonly SavedPool[]): Promise<void> {
     const program = findProgram(this.program);
-    this.writeConfig(managedConfig(pools, this.sockets.worker, this.settings));
-    await checkConfiguration(program, this.files.config);
+    await this.loadable(pools);
     rmSync(this.sockets.worker, { force: true });
     const handle = await startDetached({
       command: program,
@@ -191,9 +190,8 @@ export class ManagedDaemon implements Daemon {
   private async reload(pools: readonly SavedPool[]): Promise<void> {
     const before = existsSync(this.files.config) ? readFileSync(this.files.config, "utf8") : undefined;
     const worker = (await this.processes()).find(({ old }) => !old)?.pid;
-    this.writeConfig(managedConfig(pools, this.sockets.worker, this.settings));
+    await this.loadable(pools);
     try {
-      await checkConfiguration(findProgram(this.program), this.files.config);
       await this.master.ask("reload");
       const deadline = Date.now() + RELOAD_DEADLINE_MS;
       while (Date.now() < deadline) {
@@ -231,11 +229,24 @@ export class ManagedDaemon implements Daemon {
     }
   }
 
+  /** Writes the configuration, but only one that HAProxy itself takes. */
+  private async loadable(pools: readonly SavedPool[]): Promise<void> {
+    const text = managedConfig(pools, this.sockets.worker, this.settings);
+    const candidate = this.writeBeside(text);
+    await checkConfiguration(findProgram(this.program), candidate);
+    renameSync(candidate, this.files.config);
+    this.noted = text;
+  }
+
+  private writeBeside(text: string): string {
+    const path = `${this.files.config}.new`;
+    writeFileSync(path, text, { mode: 0o600 });
+    chmodSync(path, 0o600);
+    return path;
+  }
+
   private writeConfig(text: string): void {
-    const temporary = `${this.files.config}.new`;
-    writeFileSync(temporary, text, { mode: 0o600 });
-    chmodSync(temporary, 0o600);
-    renameSync(temporary, this.files.config);
+    renameSync(this.writeBeside(text), this.files.config);
     this.noted = text;
   }
 

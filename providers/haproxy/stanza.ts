@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { BalancerPool } from "../../lib/site/ports";
 import { NOW_EXPRESSION, notAfter } from "./clock";
 import { BUCKETS, latencyRules } from "./latency";
+import { SpillwayError } from "../../lib/errors";
 import { checkParameters } from "./members";
 import { cookieName, endpoint, poolNames, type PoolNames } from "./names";
 import { DEFAULTS, type HaproxySettings } from "./settings";
@@ -247,7 +248,18 @@ function backend(pool: StanzaPool, settings: HaproxySettings): string[] {
   ];
 }
 
-/** One word of haproxy.cfg, whatever is in it. */
+/**
+ * One word of haproxy.cfg, whatever is in it.
+ * @throws SpillwayError for control characters
+ */
 export function quoted(word: string): string {
+  // A line break would end the line within its quotes; nothing of HAProxy's can stand for it.
+  if (/\p{Cc}/u.test(word)) {
+    throw new SpillwayError({
+      place: "haproxy.cfg",
+      problem: `${JSON.stringify(word)} holds a control character`,
+      mend: "Take it out of the monitor's path.",
+    });
+  }
   return /^[A-Za-z0-9_./:=&?@,+~-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
 }

@@ -245,6 +245,25 @@ describeWithHaproxy("a HAProxy that Spillway runs", () => {
     rmSync(site.stateDir + "-none", { recursive: true, force: true });
   });
 
+  test("a configuration that HAProxy does not take is refused with its words, and the present one serves on", async () => {
+    const pool = await site.pool("shop", [memberOf(one)]);
+    const config = readFileSync(join(site.stateDir, "haproxy.cfg"), "utf8");
+    const monitor = { ...pool.monitor, timeoutMs: 2 ** 40 };
+    const refused = await refusal(
+      site.put({ ...pool, name: "other", monitor, listen: { ...pool.listen, port: await freePort() } }),
+    );
+    expect(refused.report.problem).toMatch(/HAProxy refuses the configuration: .*timer overflow/);
+    const broken = { ...pool.monitor, path: "/a\n    bind *:1" };
+    expect((await refusal(site.put({ ...pool, monitor: broken }))).report.problem).toMatch(
+      /control character/,
+    );
+    expect(readFileSync(join(site.stateDir, "haproxy.cfg"), "utf8")).toBe(config);
+    expect((await ask(pool.listen.port, "/id")).status).toBe(200);
+    const odd = { ...pool.monitor, path: "/health?q='a'\"b\"\\$HOME#1" };
+    await site.put({ ...pool, monitor: odd });
+    await site.until("shop", ({ traffic }) => traffic.membersUp === 1);
+  });
+
   test("a pool that HAProxy does not know is not there", async () => {
     expect(await site.balancer.view("nothing")).toBeUndefined();
     const pool = await examplePool("empty", []);
