@@ -118,7 +118,7 @@ describeWithHaproxy("a HAProxy that Spillway runs", () => {
   });
 
   test("a user who is away during a reload is a session until silent for too long", async () => {
-    const pool = await site.pool("shop", [memberOf(one)], { affinity: "cookie", sessionIdleMs: 2_500 });
+    const pool = await site.pool("shop", [memberOf(one)], { affinity: "cookie", sessionIdleMs: 1_500 });
     const cookie = cookieOf(await ask(pool.listen.port, "/id"));
     await ask(pool.listen.port, "/id", { headers: { cookie } });
     await site.until("shop", ({ traffic }) => traffic.sessions === 1 && traffic.openConnections === 0);

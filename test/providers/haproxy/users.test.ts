@@ -14,7 +14,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describeWithHaproxy("the users of a HAProxy", () => {
   beforeAll(async () => {
-    site = await startHaproxy({ settings: { keepAliveMs: 1_500 } });
+    site = await startHaproxy({ settings: { keepAliveMs: 1_000 } });
     [one, two] = [await startApp("one"), await startApp("two")];
   });
   afterAll(async () => {
@@ -266,13 +266,13 @@ describeWithHaproxy("the users of a HAProxy", () => {
       const idle = await rawClient(pool.listen.port);
       idle.send("GET /id HTTP/1.1\r\nHost: a\r\n\r\n");
       await idle.expect(/"one"/);
-      const busy = ask(pool.listen.port, "/id?ms=1800", { agent: keepAlive() });
+      const busy = ask(pool.listen.port, "/id?ms=1400", { agent: keepAlive() });
       await site.until("idle", ({ traffic }) => traffic.inFlight === 1);
       const started = Date.now();
       await order(pool, 1, 0, 300);
       await idle.closed;
       // HAProxy cannot close an idle connection on command: the keep-alive timeout is what bounds it.
-      expect(Date.now() - started).toBeLessThan(1_750);
+      expect(Date.now() - started).toBeLessThan(1_400);
       expect((await busy).status).toBe(200);
     });
 
