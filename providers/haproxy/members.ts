@@ -181,6 +181,8 @@ export function checkParameters(monitor: MonitorSpec, settings: HaproxySettings)
     `check inter ${intervalMs} fastinter ${quickMs} downinter ${quickMs} rise ${rise} fall ${fall}`,
     // A request that fails on it is a reason to look at once.
     "observe layer4 error-limit 1 on-error fastinter",
+    // Unlike one of the file, a server added at run time keeps no idle connection unless both are named (measured with 2.6).
+    "pool-max-conn 1000 pool-purge-delay 1s",
     ...(settings.slowStartMs ? [`slowstart ${settings.slowStartMs}`] : []),
     ...(settings.agentCheck
       ? [`agent-check agent-port ${settings.agentCheck.port} agent-inter ${settings.agentCheck.intervalMs}`]

@@ -59,7 +59,7 @@ describe("what is ordered of HAProxy's members", () => {
     const [add, admit, ...rest] = commands([one], []);
     expect(add).toBe(
       `add server spillway.shop.members/one 127.0.0.1:9000 id ${serverNumber("one")} check inter 2000 fastinter 250 ` +
-        "downinter 250 rise 2 fall 3 observe layer4 error-limit 1 on-error fastinter weight 2 maxconn 4",
+        "downinter 250 rise 2 fall 3 observe layer4 error-limit 1 on-error fastinter pool-max-conn 1000 pool-purge-delay 1s weight 2 maxconn 4",
     );
     const at = "spillway.shop.members/one";
     expect(admit).toBe(
