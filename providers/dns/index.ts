@@ -3,6 +3,7 @@ export { ask, exchangeTcp, NoAnswer, rcodeOf, type DnsAnswer, type Question } fr
 export {
   characterStrings,
   formatMark,
+  isMark,
   markedName,
   markName,
   MARK_LABEL,

@@ -65,6 +65,11 @@ export function formatMark(mark: OwnershipMark): string {
   return [`heritage=${HERITAGE}`, ...fields.map(([key, value]) => `${HERITAGE}/${key}=${value}`)].join(",");
 }
 
+/** Says this text of itself that it is a mark? */
+export function isMark(text: string): boolean {
+  return text === `heritage=${HERITAGE}` || text.startsWith(`heritage=${HERITAGE},`);
+}
+
 /** Reads a mark as this agent sees it. What is not wholly a mark is somebody's text, never half a mark. */
 export function readMark(text: string, agent: string): MarkReading {
   const foreign: MarkReading = { kind: "foreign", text };
@@ -72,7 +77,7 @@ export function readMark(text: string, agent: string): MarkReading {
     const at = part.indexOf("=");
     return at === -1 ? [part, ""] : [part.slice(0, at), part.slice(at + 1)];
   });
-  if (pairs[0][0] !== "heritage" || pairs[0][1] !== HERITAGE) return foreign;
+  if (!isMark(text)) return foreign;
   const all = (key: string) =>
     pairs.filter(([name]) => name === `${HERITAGE}/${key}`).map(([, value]) => value);
   const [version, ...more] = all("version");
