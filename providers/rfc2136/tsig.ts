@@ -70,7 +70,7 @@ export function verify(message: Buffer, key: TsigKey, requestMac: Buffer, nowSec
   try {
     found = findTsig(message);
   } catch {
-    return { kind: "bad", why: "the message is cut off" };
+    return { kind: "bad", why: "its signature cannot be read" };
   }
   if (found === undefined) return { kind: "unsigned" };
   const { error, other } = found.fields;
@@ -146,6 +146,8 @@ function findTsig(message: Buffer): Found | undefined {
   }
   const fixed = skipName(message, start);
   if (message.readUInt16BE(fixed) !== TYPE.TSIG) return undefined;
+  if (message.readUInt16BE(fixed + 2) !== CLASS_ANY || message.readUInt32BE(fixed + 4) !== 0)
+    throw new RangeError("not a TSIG");
   if (at !== message.length) throw new RangeError("more after the TSIG");
   let field = fixed + 10;
   const algorithmEnd = skipName(message, field);
