@@ -1,9 +1,15 @@
 import { SpillwayError, type ProblemReport } from "../../lib/errors";
 import { formatHostPort, MARK_LABEL, rcodeOf } from "../dns";
+import { answerType } from "../local/nameserver/zone";
 import { sendUpdate } from "./exchange";
-import { askPrimary } from "./look";
+import { Index } from "./index-names";
+import { answeredAddresses, askPrimary } from "./look";
 import { settingsOf, type Rfc2136Options, type Settings } from "./options";
+import { planAnswers } from "./weights";
 import { deleteRecord, textData } from "./wire";
+
+/** Two addresses in turn would come in the same order so often once in 2,048 times. */
+const ENOUGH_QUESTIONS = 12;
 
 /** What a look at a server found. */
 export interface CheckResult {
@@ -25,6 +31,7 @@ export function checkRfc2136(options: Rfc2136Options): Promise<CheckResult> {
 /** {@link checkRfc2136} with options that were checked already. */
 export async function checkServer(settings: Settings): Promise<CheckResult> {
   const problems: ProblemReport[] = [];
+  const warnings: ProblemReport[] = [];
   for (const zone of settings.zones) {
     try {
       await checkZone(zone, settings);
@@ -33,7 +40,8 @@ export async function checkServer(settings: Settings): Promise<CheckResult> {
       problems.push(error.report);
     }
   }
-  return { problems, warnings: [] };
+  if (problems.length === 0) warnings.push(...(await checkTurning(settings)));
+  return { problems, warnings };
 }
 
 async function checkZone(zone: string, settings: Settings): Promise<void> {
@@ -53,4 +61,34 @@ async function checkZone(zone: string, settings: Settings): Promise<void> {
     prerequisites: [],
     changes: [deleteRecord(name, "TXT", textData(["is this update allowed?"]))],
   });
+}
+
+/** Shares by number of addresses come from clients that take the first one: it must not always be the same. */
+async function checkTurning(settings: Settings): Promise<readonly ProblemReport[]> {
+  const { server, requestMs } = settings;
+  const held = await new Index(settings).all(async (name, { spec, changedAt, serial }) => ({
+    name,
+    spec,
+    changedAt,
+    serial,
+  }));
+  const several = held.find(
+    ({ name, spec }) => planAnswers(name, spec, settings.weights).addresses.length > 1,
+  );
+  if (several === undefined) return [];
+  const type = answerType(several.spec.answers[0]);
+  const first = new Set<string>();
+  for (let asked = 0; asked < ENOUGH_QUESTIONS && first.size < 2; asked += 1) {
+    const { addresses } = await answeredAddresses(server, several.name, type, requestMs);
+    if (addresses.length < 2) return [];
+    first.add(addresses[0]);
+  }
+  if (first.size > 1) return [];
+  return [
+    {
+      place: `name server ${formatHostPort(server)}`,
+      problem: `of ${several.name} it gave ${[...first].join()} first in each of ${ENOUGH_QUESTIONS} answers: most users would go there, whatever the weights`,
+      mend: "Set answer-rotation: on (Knot), rrset-order random (BIND), or use its API, which has weights (PowerDNS keeps the order of an answer for cache-ttl).",
+    },
+  ];
 }

@@ -86,7 +86,7 @@ export function refusedUpdate(server: HostPort, zone: string, rcode: number, key
       return refused({
         place,
         problem: `it refuses updates with TSIG key "${key.name}" (REFUSED)`,
-        mend: "Allow the key there: allow-update or update-policy (BIND), acl with action update (Knot), dnsupdate=yes and TSIG-ALLOW-DNSUPDATE (PowerDNS).",
+        mend: "Allow the key there: allow-update or update-policy (BIND), acl with action update (Knot), dnsupdate=yes and TSIG-ALLOW-DNSUPDATE (PowerDNS, which says no more of a wrong secret either).",
       });
     case 9:
       return refused({
