@@ -144,7 +144,6 @@ function reasonOf(text: string): string {
 
 /** fetch hides the reason one level down. */
 function whyOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof Error) return (cause as NodeJS.ErrnoException).code ?? cause.message;
-  return messageOf(error);
+  const { cause } = error as { readonly cause?: { readonly code?: string; readonly message?: string } };
+  return cause?.code ?? cause?.message ?? messageOf(error);
 }

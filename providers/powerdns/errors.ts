@@ -62,3 +62,11 @@ export function notSeenUp(
     attribute: ["answers"],
   });
 }
+
+export function notAnswered(api: string, name: string, endpoint: string, seen: string): SpillwayError {
+  return refusedBy({
+    place: `record ${name} at PowerDNS ${api}`,
+    problem: `it was written, but ${endpoint} answers ${seen}`,
+    mend: "It was taken back. Set enable-lua-records=shared, let `endpoint` be this server, and look for a zone below this one that holds the name.",
+  });
+}

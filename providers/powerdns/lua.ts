@@ -1,7 +1,8 @@
 import type { RecordAnswer, RecordSpec } from "../../lib/site/api";
-import { characterStrings } from "../dns";
 import { answerType } from "../local/nameserver/zone";
 import type { HealthCheck } from "./options";
+
+const STRING_BYTES = 255;
 
 /** What makes an answer to a query. */
 export interface Selection {
@@ -22,7 +23,7 @@ export function answerContent(spec: RecordSpec, selection: Selection): string {
   const type = answerType(spec.answers[0]);
   const members = spec.answers
     .map((answer, at) => `{${wholeWeights(spec.answers)[at]},'${target(answer)}'}`)
-    .join(",");
+    .join(", ");
   // An alias has no address that could be hashed beside the client's, or be asked.
   const pick = selection.select === "client" && type !== "CNAME" ? "pickwhashed" : "pickwrandom";
   if (selection.health === undefined || type === "CNAME") return lua(type, `return ${pick}({${members}})`);
@@ -43,7 +44,7 @@ export function healthContent(
 ): string | undefined {
   if (health === undefined || addresses.length === 0) return undefined;
   const { setup, isUp } = checkOf(health);
-  const list = addresses.map((address) => `'${address}'`).join(",");
+  const list = addresses.map((address) => `'${address}'`).join(", ");
   return lua(
     "TXT",
     `${setup}local t={} for _,a in ipairs({${list}}) do t[#t+1]=a..(${isUp("a")} and ' up' or ' down') end return t`,
@@ -67,7 +68,7 @@ function checkOf(health: HealthCheck): {
   const options = [
     "selector='random'",
     "backupSelector='all'",
-    `timeout=${health.timeoutSeconds ?? 2}`,
+    `timeout='${health.timeoutSeconds ?? 2}'`,
     ...(health.type === "tcp" ? [] : ["useragent='spillway-health'"]),
     ...(health.match === undefined || health.type === "tcp" ? [] : [`stringmatch='${health.match}'`]),
   ];
@@ -89,8 +90,17 @@ function wholeWeights(answers: readonly RecordAnswer[]): readonly number[] {
   return answers.map(({ weight }) => Math.max(1, Math.round(weight * scale)));
 }
 
+/**
+ * A text of more than 255 bytes is several strings, and PowerDNS puts a space between them: they may only be parted where there is
+ * one.
+ */
 function lua(type: string, code: string): string {
-  return `${type} ${characterStrings(`;${code}`)
-    .map((text) => `"${text}"`)
-    .join(" ")}`;
+  const strings: string[] = [];
+  for (const word of `;${code}`.split(" ")) {
+    const last = strings.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= STRING_BYTES)
+      strings[strings.length - 1] = `${last} ${word}`;
+    else strings.push(word);
+  }
+  return `${type} ${strings.map((text) => `"${text}"`).join(" ")}`;
 }

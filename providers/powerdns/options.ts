@@ -150,6 +150,13 @@ function optionProblems(options: PowerDnsOptions): ProblemReport[] {
           "Percent-encode it.",
         );
     }
+    for (const key of ["path", "host", "match"] as const)
+      if ((health[key] ?? "").length > 100)
+        add(
+          "health",
+          `its \`${key}\` has ${health[key]?.length} characters, 100 are the most`,
+          "Shorten it.",
+        );
     if (health.path !== undefined && !health.path.startsWith("/"))
       add("health", `its \`path\` must begin with /, got ${health.path}`, "Give the path alone.");
     const timeout = health.timeoutSeconds ?? 2;

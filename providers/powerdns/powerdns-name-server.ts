@@ -13,13 +13,15 @@ import {
 } from "../dns";
 import { isWithin, normalName } from "../local/nameserver/names";
 import { answersOf, refuseInvalid } from "../local/nameserver/records";
+import { answerType } from "../local/nameserver/zone";
 import { PowerDnsApi, type RrSet, type RrSetChange } from "./api";
 import { checkServer } from "./check";
-import { notSeenUp, outsideZones } from "./errors";
+import { notAnswered, notSeenUp, outsideZones } from "./errors";
 import { answerContent, healthContent, healthName, checkedAddresses } from "./lua";
 import { marksIn, markContent, Marks } from "./marks";
 import { settingsOf, type PowerDnsOptions, type PutStep, type Settings } from "./options";
 import { putSteps, type Present } from "./steps";
+import { answered, isSame } from "./answered";
 import { warmUp } from "./warm-up";
 
 /**
@@ -80,11 +82,7 @@ export class PowerDnsNameServer implements NameServer {
       if (zone === undefined) return;
       const { mark } = await this.look(zone, key);
       if (mark === undefined) return;
-      await this.change(zone, key, [
-        { name: key, type: "LUA", contents: undefined },
-        { name: markName(key), type: "TXT", contents: undefined },
-        { name: healthName(key), type: "LUA", contents: undefined },
-      ]);
+      await this.change(zone, key, this.removal(key));
       await this.follow(zone);
     });
   }
@@ -133,14 +131,14 @@ export class PowerDnsNameServer implements NameServer {
     const write = steps.find((step) => step.kind === "write");
     await this.prepare(zone, key, present, spec, steps);
     const now = Date.now();
-    const isSame = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
+    const isUnmoved = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
     const mark: OwnershipMark = {
       agent: this.settings.agent,
       spec,
-      changedAt: isSame ? present.mark.changedAt : now,
+      changedAt: isUnmoved ? present.mark.changedAt : now,
       serial: Math.max((present?.mark.serial ?? 0) + 1, now),
       ...(raise && write ? { shift: { ttlSeconds: write.ttlSeconds, raiseAt: now + raise.afterMs } } : {}),
-      ...(isSame && present.mark.shift ? { shift: present.mark.shift } : {}),
+      ...(isUnmoved && present.mark.shift ? { shift: present.mark.shift } : {}),
     };
     if (write) this.settings.onStep(key, write);
     await this.change(zone, key, [
@@ -148,7 +146,7 @@ export class PowerDnsNameServer implements NameServer {
       markSet(key, mark),
       ...this.healthSets(key, spec),
     ]);
-    await this.mustStand(zone, key, mark);
+    await this.mustStand(zone, key, mark, present);
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
     await this.follow(zone);
     if (raise) this.settings.onStep(key, raise);
@@ -194,11 +192,35 @@ export class PowerDnsNameServer implements NameServer {
     if (restMs > 0) await sleep(restMs);
   }
 
-  /** The API knows no prerequisites: whoever wrote at the same time is found by reading again what stands there now. */
-  private async mustStand(zone: string, key: string, mark: OwnershipMark): Promise<void> {
+  /**
+   * The API knows no prerequisites: whoever wrote at the same time is found by reading again what stands there. And a record may be
+   * written and yet not be answered (Lua is switched off, a zone below this one holds the name): then all is made as it was.
+   */
+  private async mustStand(
+    zone: string,
+    key: string,
+    mark: OwnershipMark,
+    present: Present | undefined,
+  ): Promise<void> {
+    const { api, endpoint } = this.settings;
+    const { addresses, seen } = await answered(endpoint, key, answerType(mark.spec.answers[0]));
+    const isAnswered =
+      addresses.length > 0 &&
+      addresses.every((one) => mark.spec.answers.some(({ address }) => isSame(address, one)));
+    // What is taken back must be ours: so whose it is comes last.
     const { mark: now } = await this.look(zone, key);
-    if (now !== undefined && now.serial === mark.serial && sameSpec(now.spec, mark.spec)) return;
-    throw ownedByAnother(key, now?.agent ?? "unknown", now?.spec.owner ?? "nobody: it was removed at once");
+    if (now === undefined || now.serial !== mark.serial || !sameSpec(now.spec, mark.spec))
+      throw ownedByAnother(key, now?.agent ?? "unknown", now?.spec.owner ?? "nobody: it was removed at once");
+    if (isAnswered) return;
+    const undo = present
+      ? [
+          this.answerSet(key, present.mark),
+          markSet(key, present.mark),
+          ...this.healthSets(key, present.mark.spec),
+        ]
+      : this.removal(key);
+    await this.change(zone, key, undo);
+    throw notAnswered(api, key, formatHostPort(endpoint), seen);
   }
 
   private async raiseDue(): Promise<void> {
@@ -254,6 +276,14 @@ export class PowerDnsNameServer implements NameServer {
     const name = healthName(key);
     if (content === undefined) return [{ name, type: "LUA", contents: undefined }];
     return [{ name, type: "LUA", ttl: 0, contents: [content] }];
+  }
+
+  private removal(key: string): readonly RrSetChange[] {
+    return [
+      { name: key, type: "LUA", contents: undefined },
+      { name: markName(key), type: "TXT", contents: undefined },
+      { name: healthName(key), type: "LUA", contents: undefined },
+    ];
   }
 
   private isAnswered(key: string, mark: OwnershipMark, sets: readonly RrSet[]): boolean {

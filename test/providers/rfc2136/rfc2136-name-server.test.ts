@@ -97,8 +97,8 @@ for (const [title, tools, start] of SERVERS) {
       const theirs = serverOf({ agent: "other" });
       const before = await theirs.put(name, spec({ "127.0.3.1": 100 }));
       const ours = serverOf();
-      for (const work of [ours.put(name, spec({ "127.0.1.1": 100 })), ours.remove(name)]) {
-        const { report, cause } = await refusal(work);
+      for (const work of [() => ours.put(name, spec({ "127.0.1.1": 100 })), () => ours.remove(name)]) {
+        const { report, cause } = await refusal(work());
         expect(cause).toMatchObject({ code: "owned-by-another" });
         expect(report.problem).toMatch(/belongs to "test" of installation "other"/);
       }
