@@ -15,6 +15,8 @@ export class NoAnswer extends Error {
 export interface Question {
   readonly name: string;
   readonly type: "A" | "AAAA" | "CNAME" | "TXT" | "SOA" | "PTR";
+  /** `CH`: what servers tell of themselves. @default "IN" */
+  readonly klass?: "IN" | "CH";
   /** Ask over TCP from the start: an answer that must not be forged, or is long. @default UDP first */
   readonly tcp?: boolean;
   /** All tries together. @default 2000 */
@@ -33,7 +35,7 @@ export async function ask(server: HostPort, question: Question): Promise<DnsAnsw
   const packet: Packet = {
     type: "query",
     id: randomInt(65_536),
-    questions: [{ type: question.type, name: question.name }],
+    questions: [{ type: question.type, name: question.name, class: question.klass ?? "IN" }],
     additionals: [
       {
         type: "OPT",

@@ -14,7 +14,7 @@ import {
 import { isWithin, normalName } from "../local/nameserver/names";
 import { answersOf, refuseInvalid } from "../local/nameserver/records";
 import { answerType } from "../local/nameserver/zone";
-import { PowerDnsApi, type RrSet, type RrSetChange } from "./api";
+import { PowerDnsApi, type RrSet, type RrSetChange, type ZoneView } from "./api";
 import { checkServer } from "./check";
 import { notAnswered, notSeenUp, outsideZones } from "./errors";
 import { answerContent, healthContent, healthName, checkedAddresses } from "./lua";
@@ -83,7 +83,7 @@ export class PowerDnsNameServer implements NameServer {
       const { mark } = await this.look(zone, key);
       if (mark === undefined) return;
       await this.change(zone, key, this.removal(key));
-      await this.follow(zone);
+      await this.follow(zone, await this.api.zone(zone, "none"));
     });
   }
 
@@ -146,9 +146,9 @@ export class PowerDnsNameServer implements NameServer {
       markSet(key, mark),
       ...this.healthSets(key, spec),
     ]);
-    await this.mustStand(zone, key, mark, present);
+    const view = await this.mustStand(zone, key, mark, present);
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
-    await this.follow(zone);
+    await this.follow(zone, view);
     if (raise) this.settings.onStep(key, raise);
     return statusOfMark(key, mark);
   }
@@ -201,17 +201,18 @@ export class PowerDnsNameServer implements NameServer {
     key: string,
     mark: OwnershipMark,
     present: Present | undefined,
-  ): Promise<void> {
+  ): Promise<ZoneView> {
     const { api, endpoint } = this.settings;
     const { addresses, seen } = await answered(endpoint, key, answerType(mark.spec.answers[0]));
     const isAnswered =
       addresses.length > 0 &&
       addresses.every((one) => mark.spec.answers.some(({ address }) => isSame(address, one)));
     // What is taken back must be ours: so whose it is comes last.
-    const { mark: now } = await this.look(zone, key);
+    const view = await this.api.zone(zone, { name: markName(key) });
+    const now = this.markIn(key, view, []);
     if (now === undefined || now.serial !== mark.serial || !sameSpec(now.spec, mark.spec))
       throw ownedByAnother(key, now?.agent ?? "unknown", now?.spec.owner ?? "nobody: it was removed at once");
-    if (isAnswered) return;
+    if (isAnswered) return view;
     const undo = present
       ? [
           this.answerSet(key, present.mark),
@@ -243,8 +244,12 @@ export class PowerDnsNameServer implements NameServer {
       this.api.zone(zone, { name: markName(key) }),
     ]);
     const types = own.rrsets.map(({ type }) => type);
-    const mark = mustBeFree(key, { marks: marksIn(marked.rrsets), types }, this.settings.agent);
-    return { mark, sets: own.rrsets, serial: marked.edited_serial };
+    return { mark: this.markIn(key, marked, types), sets: own.rrsets, serial: marked.edited_serial };
+  }
+
+  /** @throws SpillwayError with code `owned-by-another` */
+  private markIn(key: string, { rrsets }: ZoneView, types: readonly string[]): OwnershipMark | undefined {
+    return mustBeFree(key, { marks: marksIn(rrsets), types }, this.settings.agent);
   }
 
   private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
@@ -252,8 +257,7 @@ export class PowerDnsNameServer implements NameServer {
     this.marks.forget(zone);
   }
 
-  private async follow(zone: string): Promise<void> {
-    const { kind, edited_serial: serial } = await this.api.zone(zone, "none");
+  private async follow(zone: string, { kind, edited_serial: serial }: ZoneView): Promise<void> {
     if (kind === "Native" || kind === "Slave" || kind === "Secondary") return;
     await this.api.notify(zone);
     await this.untilFollowed(zone, serial);

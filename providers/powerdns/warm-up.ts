@@ -44,8 +44,10 @@ export async function warmUp(
       const health = await healthSeen(endpoint, name);
       down = addresses.filter((address) => health.get(address) !== true);
       seen =
-        [...health].map(([address, up]) => `${address} ${up ? "up" : "down"}`).join(", ") ||
-        "no health record is answered";
+        [...health]
+          .map(([address, up]) => `${address} ${up ? "up" : "down"}`)
+          .sort()
+          .join(", ") || "no health record is answered";
     } catch (error) {
       seen = messageOf(error);
     }

@@ -20,14 +20,29 @@ export interface PresentMark {
   readonly strings: readonly string[];
 }
 
+/** BIND takes 100 records of one type at one name (max-records-per-type), so the index has many names. */
+const INDEX_PARTS = 64;
+
 /**
- * Where all records of one installation in a zone are pointed to, so that they are found without a transfer of the zone:
- * `onprem._spillway.example.test`, one PTR each.
+ * Where all records of one installation in a zone are pointed to, so that they are found without a transfer of the zone: one PTR
+ * each, at one of 64 names like `2f.onprem._spillway.example.test`.
  */
-export function indexName(agent: string, zone: string): string {
+export function indexNames(agent: string, zone: string): readonly string[] {
+  return Array.from({ length: INDEX_PARTS }, (_, part) => indexName(agent, zone, part));
+}
+
+function indexNameOf(agent: string, zone: string, name: string): string {
+  return indexName(agent, zone, hash(name).readUInt8(0) % INDEX_PARTS);
+}
+
+function indexName(agent: string, zone: string, part: number): string {
   const isLabel = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(agent) && agent.length <= 63;
-  const label = isLabel ? agent : `x-${createHash("sha256").update(agent).digest("hex").slice(0, 40)}`;
-  return `${label}.${markName(zone)}`;
+  const label = isLabel ? agent : `x-${hash(agent).toString("hex").slice(0, 40)}`;
+  return `${part.toString(16).padStart(2, "0")}.${label}.${markName(zone)}`;
+}
+
+function hash(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }
 
 /** The update that makes the record so, if it still stands as it was read. */
@@ -49,7 +64,7 @@ export function putUpdate(
       deleteSet(markName(name), "TXT"),
       addRecord(markName(name), "TXT", 0, text),
       ...addresses.map((address) => addRecord(name, type, ttlSeconds, addressData(type, address))),
-      addRecord(indexName(mark.agent, zone), "PTR", 0, addressData("PTR", name)),
+      addRecord(indexNameOf(mark.agent, zone, name), "PTR", 0, addressData("PTR", name)),
     ],
   };
 }
@@ -62,7 +77,7 @@ export function removeUpdate(zone: string, name: string, present: PresentMark): 
     changes: [
       ...ANSWERING.map((one) => deleteSet(name, one)),
       deleteSet(markName(name), "TXT"),
-      deleteRecord(indexName(present.mark.agent, zone), "PTR", addressData("PTR", name)),
+      deleteRecord(indexNameOf(present.mark.agent, zone, name), "PTR", addressData("PTR", name)),
     ],
   };
 }

@@ -40,7 +40,7 @@ export async function checkServer(settings: Settings): Promise<CheckResult> {
       problems.push(error.report);
     }
   }
-  if (problems.length === 0) warnings.push(...(await checkTurning(settings)));
+  if (problems.length === 0) warnings.push(...(await checkKind(settings)), ...(await checkTurning(settings)));
   return { problems, warnings };
 }
 
@@ -61,6 +61,28 @@ async function checkZone(zone: string, settings: Settings): Promise<void> {
     prerequisites: [],
     changes: [deleteRecord(name, "TXT", textData(["is this update allowed?"]))],
   });
+}
+
+/** PowerDNS forgets its cached answers before the update is done: asked in that moment, it keeps the old one. */
+async function checkKind({ server, requestMs }: Settings): Promise<readonly ProblemReport[]> {
+  const answer = await askPrimary(server, {
+    name: "version.bind",
+    type: "TXT",
+    klass: "CH",
+    timeoutMs: requestMs,
+  });
+  const isPowerDns = (answer.answers ?? []).some(
+    (record) => record.type === "TXT" && [record.data].flat().join("").startsWith("PowerDNS"),
+  );
+  if (!isPowerDns) return [];
+  return [
+    {
+      place: `name server ${formatHostPort(server)}`,
+      problem:
+        "it is a PowerDNS: changed by an update it may give the old answer for its cache-ttl (20 s) longer",
+      mend: "Use its HTTP API instead, which has weights and health checks too; or set cache-ttl=0 and query-cache-ttl=0 there.",
+    },
+  ];
 }
 
 /** Shares by number of addresses come from clients that take the first one: it must not always be the same. */

@@ -129,3 +129,11 @@ export function unmarkedRecord(server: HostPort, name: string): SpillwayError {
     mend: "Choose another name, or remove them first: they are never overwritten.",
   });
 }
+
+export function stillOld(server: HostPort, name: string, waitedMs: number): SpillwayError {
+  return new SpillwayError({
+    place: `record ${name} at ${formatHostPort(server)}`,
+    problem: `the update was made, but after ${waitedMs} ms the server still answers something else`,
+    mend: "It caches its own answers (PowerDNS: cache-ttl and query-cache-ttl), or a zone below holds the name. Applying again looks anew.",
+  });
+}

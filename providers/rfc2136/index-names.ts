@@ -1,7 +1,7 @@
 import type { RecordStatus } from "../../lib/site/api";
 import { zoneSerial, type OwnershipMark } from "../dns";
 import { normalName } from "../local/nameserver/names";
-import { indexName } from "./changes";
+import { indexNames } from "./changes";
 import { serverSilent } from "./errors";
 import { askPrimary, markTexts, ownMarkIfAny } from "./look";
 import type { Settings } from "./options";
@@ -42,26 +42,26 @@ export class Index {
     });
     const last = this.read.get(zone);
     if (last && last.serial === serial) return last.held;
-    const answer = await askPrimary(server, {
-      name: indexName(agent, zone),
-      type: "PTR",
-      tcp: true,
-      timeoutMs: requestMs,
+    const names = (
+      await inTurns(indexNames(agent, zone), async (at) => {
+        const { answers } = await askPrimary(server, { name: at, type: "PTR", timeoutMs: requestMs });
+        return (answers ?? []).flatMap((record) => (record.type === "PTR" ? [normalName(record.data)] : []));
+      })
+    ).flat();
+    const found = await inTurns(names, async (name) => {
+      const mark = ownMarkIfAny(await markTexts(server, name, requestMs), agent);
+      return mark && statusOf(name, mark);
     });
-    const names = (answer.answers ?? []).flatMap((record) =>
-      record.type === "PTR" ? [normalName(record.data)] : [],
-    );
-    const held: RecordStatus[] = [];
-    for (let at = 0; at < names.length; at += AT_ONCE) {
-      const some = await Promise.all(
-        names.slice(at, at + AT_ONCE).map(async (name) => {
-          const mark = ownMarkIfAny(await markTexts(server, name, requestMs), agent);
-          return mark && statusOf(name, mark);
-        }),
-      );
-      held.push(...some.filter((status) => status !== undefined));
-    }
+    const held = found.filter((status) => status !== undefined);
     if (serial !== undefined) this.read.set(zone, { serial, held });
     return held;
   }
+}
+
+/** So many at once, no more. */
+async function inTurns<T, R>(things: readonly T[], work: (thing: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < things.length; at += AT_ONCE)
+    results.push(...(await Promise.all(things.slice(at, at + AT_ONCE).map(work))));
+  return results;
 }

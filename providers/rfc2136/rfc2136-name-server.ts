@@ -2,6 +2,7 @@ import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
+import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
   formatMark,
@@ -15,13 +16,15 @@ import { answersOf, refuseInvalid } from "../local/nameserver/records";
 import { answerType } from "../local/nameserver/zone";
 import { putUpdate, removeUpdate, type PresentMark } from "./changes";
 import { checkServer } from "./check";
-import { LostRace, outsideZones, refusedPlan, unmarkedRecord } from "./errors";
+import { LostRace, outsideZones, refusedPlan, stillOld, unmarkedRecord } from "./errors";
 import { sendUpdate } from "./exchange";
 import { Index } from "./index-names";
 import { answeredAddresses, markTexts, ownMark } from "./look";
 import { settingsOf, type Rfc2136Options, type Settings } from "./options";
 import { planAnswers, type AnswerPlan } from "./weights";
 import type { Update } from "./wire";
+
+const LOOK_MS = 50;
 
 /**
  * An authoritative server that takes dynamic updates (RFC 2136) signed with TSIG (RFC 8945): BIND, Knot, PowerDNS and others. It has no
@@ -120,6 +123,7 @@ export class Rfc2136NameServer implements NameServer {
       if (!(error instanceof LostRace)) throw error;
       await this.whoWon(key, mark, present, error);
     }
+    await this.untilAnswered(key, spec, plan);
     await this.follow(zone);
     return statusOfMark(key, mark);
   }
@@ -163,6 +167,15 @@ export class Rfc2136NameServer implements NameServer {
     const found = await answeredAddresses(server, key, type, requestMs);
     const said = (list: readonly string[]) => JSON.stringify(list.map((one) => comparable(one)).sort());
     return found.ttlSeconds === spec.ttlSeconds && said(found.addresses) === said(addresses);
+  }
+
+  /** A server may go on giving an old answer from a cache of its own. @throws SpillwayError when it does for long */
+  private async untilAnswered(key: string, spec: RecordSpec, plan: AnswerPlan): Promise<void> {
+    const until = Date.now() + this.settings.requestMs;
+    while (!(await this.isAnswered(key, spec, plan))) {
+      if (Date.now() > until) throw stillOld(this.settings.server, key, this.settings.requestMs);
+      await sleep(LOOK_MS);
+    }
   }
 
   private async statusOf(key: string, mark: OwnershipMark): Promise<RecordStatus> {

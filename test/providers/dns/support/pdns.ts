@@ -32,10 +32,11 @@ export async function startPdns(
     readonly config?: Readonly<Record<string, string>>;
     readonly kind?: "Native" | "Primary";
     readonly zone?: string | false;
+    readonly port?: number;
   } = {},
 ): Promise<Pdns> {
   const folder = temporaryFolder("pdns");
-  const [port, webPort] = [await freePort(), await freePort()];
+  const [port, webPort] = [options.port ?? (await freePort()), await freePort()];
   const database = join(folder, "db");
   if (options.backend === "lmdb") mkdirSync(join(folder, "run"));
   else execFileSync("sqlite3", [database, `.read ${SCHEMA}`], { env: { ...process.env, PATH } });
