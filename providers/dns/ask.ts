@@ -51,10 +51,18 @@ export async function ask(server: HostPort, question: Question): Promise<DnsAnsw
   };
   const message = encode(packet);
   if (!question.tcp) {
-    const answer = decode(await askUdp(server, message, timeoutMs));
+    const answer = read(server, await askUdp(server, message, timeoutMs));
     if (!answer.flag_tc) return answer;
   }
-  return decode(await exchangeTcp(server, message, timeoutMs));
+  return read(server, await exchangeTcp(server, message, timeoutMs));
+}
+
+function read(server: HostPort, message: Buffer): DnsAnswer {
+  try {
+    return decode(message);
+  } catch (error) {
+    throw new NoAnswer(`${formatHostPort(server)}: its answer cannot be read: ${String(error)}`);
+  }
 }
 
 /** The response code of an answer: 0 no error, 3 no such name, … (RFC 1035, 4.1.1). */

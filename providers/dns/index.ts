@@ -12,6 +12,6 @@ export {
   type MarkReading,
   type OwnershipMark,
 } from "./mark";
-export { mustBeFree, ownedByAnother, type Standing } from "./ownership";
+export { mustBeFree, mustBeMarkable, ownedByAnother, type Standing } from "./ownership";
 export { serialReached, untilSecondariesHave, zoneSerial } from "./secondaries";
 export { readSecret, type SecretSource } from "./secret";

@@ -10,6 +10,9 @@ export interface Standing {
   readonly types: readonly string[];
 }
 
+/** A name has 253 characters at most (RFC 1035, 2.3.4), and up to 17 come before it. */
+const LONGEST_NAME = 236;
+
 /** Types that would answer beside, or instead of, a global record. */
 const ANSWERING = ["A", "AAAA", "CNAME", "ALIAS", "LUA"];
 
@@ -30,6 +33,16 @@ export function mustBeFree(name: string, standing: Standing, agent: string): Own
   const answering = types.filter((type) => ANSWERING.includes(type));
   if (answering.length > 0) throw unmarkedRecord(name, answering);
   return undefined;
+}
+
+/** The names beside a record's are longer than its own. @throws SpillwayError with code `invalid` */
+export function mustBeMarkable(name: string): void {
+  if (name.length <= LONGEST_NAME) return;
+  throw controlProblem("invalid", {
+    place: `record ${name}`,
+    problem: `its name has ${name.length} characters, and ${LONGEST_NAME} are the most with an ownership mark before it`,
+    mend: "Choose a shorter name.",
+  });
 }
 
 export function ownedByAnother(name: string, agent: string, owner: string): SpillwayError {

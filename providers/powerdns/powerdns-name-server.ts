@@ -7,6 +7,7 @@ import {
   formatHostPort,
   markName,
   mustBeFree,
+  mustBeMarkable,
   ownedByAnother,
   untilSecondariesHave,
   type OwnershipMark,
@@ -18,7 +19,7 @@ import { PowerDnsApi, type RrSet, type RrSetChange, type ZoneView } from "./api"
 import { checkServer } from "./check";
 import { notAnswered, notSeenUp, outsideZones } from "./errors";
 import { answerContent, healthContent, healthName, checkedAddresses } from "./lua";
-import { marksIn, markContent, Marks } from "./marks";
+import { marksIn, markContent, Marks, type Held } from "./marks";
 import { settingsOf, type PowerDnsOptions, type PutStep, type Settings } from "./options";
 import { putSteps, type Present } from "./steps";
 import { answered, isSame } from "./answered";
@@ -69,8 +70,8 @@ export class PowerDnsNameServer implements NameServer {
 
   /** All records of this installation. TTLs that were lowered for a shift and are due are raised. */
   async list(): Promise<readonly RecordStatus[]> {
-    await this.raiseDue();
-    const held = await this.marks.all();
+    const found = await this.marks.all();
+    const held = (await this.raiseDue(found)) ? await this.marks.all() : found;
     return held.map(({ name, mark, sets }) => this.statusOf(name, mark, sets));
   }
 
@@ -224,18 +225,19 @@ export class PowerDnsNameServer implements NameServer {
     throw notAnswered(api, key, formatHostPort(endpoint), seen);
   }
 
-  private async raiseDue(): Promise<void> {
-    const isDue = ({ mark }: { readonly mark: OwnershipMark }) =>
-      mark.shift !== undefined && mark.shift.raiseAt <= Date.now();
-    for (const { name, zone } of (await this.marks.all()).filter(isDue)) {
+  private async raiseDue(held: readonly Held[]): Promise<boolean> {
+    const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
+    const due = held.filter(({ mark }) => isDue(mark));
+    for (const { name, zone } of due) {
       await this.changes.run(async () => {
         const { mark, sets } = await this.look(zone, name);
-        if (mark === undefined || !isDue({ mark }) || !sets.some(({ type }) => type === "LUA")) return;
+        if (mark === undefined || !isDue(mark) || !sets.some(({ type }) => type === "LUA")) return;
         const { shift: _over, ...raised } = mark;
         await this.change(zone, name, [this.answerSet(name, raised), markSet(name, raised)]);
-        await this.api.notify(zone);
+        await this.follow(zone, await this.api.zone(zone, "none"));
       });
     }
+    return due.length > 0;
   }
 
   private async look(zone: string, key: string): Promise<Found> {
@@ -315,6 +317,7 @@ export class PowerDnsNameServer implements NameServer {
 
   private mustBeInside(key: string, spec: RecordSpec): string {
     refuseInvalid(key, spec);
+    mustBeMarkable(key);
     const zone = this.zoneOf(key);
     if (zone !== undefined) return zone;
     throw outsideZones(key, this.settings.zones);

@@ -18,7 +18,7 @@ export function putSteps(
 ): readonly PutStep[] {
   const { shift, health, secondaries } = settings;
   const steps: PutStep[] = [];
-  const isShift = present !== undefined && answersOf(present.mark.spec) !== answersOf(spec);
+  const isShift = present !== undefined && sharesOf(present.mark.spec) !== sharesOf(spec);
   const lowered = isShift && shift !== undefined && shift.ttlSeconds < spec.ttlSeconds ? shift : undefined;
   if (present && shift && lowered && present.ttlSeconds > lowered.ttlSeconds) {
     const waitMs = Math.min(present.ttlSeconds * 1_000, shift.waitMs);
@@ -31,4 +31,9 @@ export function putSteps(
   if (secondaries.length > 0) steps.push({ kind: "follow", secondaries: secondaries.map(formatHostPort) });
   if (lowered) steps.push({ kind: "raise-ttl", ttlSeconds: spec.ttlSeconds, afterMs: lowered.holdMs });
   return steps;
+}
+
+/** Who gets what: a change of the TTL alone shifts nobody. */
+function sharesOf(spec: RecordSpec): string {
+  return answersOf({ ...spec, ttlSeconds: 0 });
 }

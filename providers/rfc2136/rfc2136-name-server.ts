@@ -5,7 +5,7 @@ import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
-  formatMark,
+  mustBeMarkable,
   ownedByAnother,
   untilSecondariesHave,
   zoneSerial,
@@ -102,6 +102,7 @@ export class Rfc2136NameServer implements NameServer {
     refuseInvalid(key, spec);
     const zone = this.zoneOf(key);
     if (zone === undefined) throw outsideZones(key, this.settings.zones);
+    mustBeMarkable(key);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
     const present = await this.look(key);
@@ -121,22 +122,16 @@ export class Rfc2136NameServer implements NameServer {
       await this.send(key, putUpdate(zone, key, present, mark, plan.addresses));
     } catch (error) {
       if (!(error instanceof LostRace)) throw error;
-      await this.whoWon(key, mark, present, error);
+      return this.sayWhoWon(key, present, error);
     }
     await this.untilAnswered(key, spec, plan);
     await this.follow(zone);
     return statusOfMark(key, mark);
   }
 
-  /** A prerequisite failed. Says who was first; silent when it was we (our own answer was lost, and the question repeated). */
-  private async whoWon(
-    key: string,
-    mark: OwnershipMark,
-    present: PresentMark | undefined,
-    lost: LostRace,
-  ): Promise<void> {
+  /** A prerequisite failed. @throws SpillwayError that says who was first */
+  private async sayWhoWon(key: string, present: PresentMark | undefined, lost: LostRace): Promise<never> {
     const now = await this.look(key);
-    if (now && formatMark(now.mark) === formatMark(mark)) return;
     if (now === undefined && present === undefined) throw unmarkedRecord(this.settings.server, key);
     if (now === undefined) throw ownedByAnother(key, "unknown", "nobody: it was removed meanwhile");
     throw lost;

@@ -219,6 +219,10 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "a real PowerDNS", () => {
         (await refusal(server.put("shop.elsewhere.test", spec({ "127.0.1.1": 100 })))).report.problem,
       ).toMatch(/none of the zones/);
       expect(await setsOf(`wrong.${ZONE}`)).toEqual([]);
+      const long = `${"l".repeat(60)}.`.repeat(4) + ZONE;
+      expect((await refusal(server.put(long, spec({ "127.0.1.1": 100 })))).report.problem).toMatch(
+        /256 characters|236 are the most/,
+      );
     });
   });
 
