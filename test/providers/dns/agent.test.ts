@@ -95,12 +95,13 @@ for (const [title, tools, make] of SERVERS) {
       writeFileSync(tokenFile, token, { mode: 0o600 });
       await start();
     });
+    // The daemon first: nothing that fails here may leave it running.
     afterAll(async () => {
+      await made.daemon.end();
       client.close();
       await agent.close();
       await clearSite(stateDir);
       rmSync(join(stateDir, ".."), { recursive: true, force: true });
-      await made.daemon.end();
     });
 
     test("a record is put, found, kept by its owner, given again after a restart of the agent, and removed", async () => {
