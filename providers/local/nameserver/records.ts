@@ -108,11 +108,13 @@ export class Records {
   }
 }
 
-function answersOf(spec: RecordSpec): string {
+/** What resolvers can tell apart of a record: its TTL, and addresses with weights. */
+export function answersOf(spec: RecordSpec): string {
   return JSON.stringify([spec.ttlSeconds, spec.answers.map(({ address, weight }) => [address, weight])]);
 }
 
-function refuseInvalid(name: string, spec: RecordSpec): void {
+/** All that is wrong with a record, at once. @throws SpillwayError with code `invalid` */
+export function refuseInvalid(name: string, spec: RecordSpec): void {
   const problems: string[] = [];
   const nameIs = nameProblem(name);
   if (nameIs !== undefined) problems.push(`\`${name}\` is no name: ${nameIs}`);

@@ -1,0 +1,17 @@
+export { formatHostPort, parseHostPort, type HostPort } from "./address";
+export { ask, exchangeTcp, NoAnswer, rcodeOf, type DnsAnswer, type Question } from "./ask";
+export {
+  characterStrings,
+  formatMark,
+  isMark,
+  markedName,
+  markName,
+  MARK_LABEL,
+  MARK_VERSION,
+  readMark,
+  type MarkReading,
+  type OwnershipMark,
+} from "./mark";
+export { mustBeFree, mustBeMarkable, ownedByAnother, type Standing } from "./ownership";
+export { serialReached, untilSecondariesHave, zoneSerial } from "./secondaries";
+export { readSecret, type SecretSource } from "./secret";

@@ -1,0 +1,355 @@
+import { Mutex } from "../../lib/site/agent/mutex";
+import type { RecordSpec, RecordStatus } from "../../lib/site/api";
+import type { NameServer } from "../../lib/site/ports";
+import { throwProblems } from "../../lib/errors";
+import { sleep } from "../../lib/wait";
+import {
+  formatHostPort,
+  markName,
+  mustBeFree,
+  mustBeMarkable,
+  ownedByAnother,
+  untilSecondariesHave,
+  type OwnershipMark,
+} from "../dns";
+import { isWithin, normalName } from "../local/nameserver/names";
+import { answersOf, refuseInvalid } from "../local/nameserver/records";
+import { answerType } from "../local/nameserver/zone";
+import { PowerDnsApi, type RrSet, type RrSetChange, type ZoneView } from "./api";
+import { checkServer } from "./check";
+import { notAnswered, notSeenUp, outsideZones } from "./errors";
+import { answerContent, healthContent, healthName, checkedAddresses } from "./lua";
+import { marksIn, markContent, Marks, type Held } from "./marks";
+import { settingsOf, type PowerDnsOptions, type PutStep, type Settings } from "./options";
+import { putSteps, type Present } from "./steps";
+import { answered, isSame } from "./answered";
+import { warmUp } from "./warm-up";
+
+/**
+ * An authoritative PowerDNS (4.7 or later) that others run: records are written through its HTTP API and answered by it alone. It
+ * answers on when the agent is gone.
+ */
+export class PowerDnsNameServer implements NameServer {
+  private readonly settings: Settings;
+  private readonly api: PowerDnsApi;
+  private readonly marks: Marks;
+  private readonly changes = new Mutex();
+
+  /** @throws SpillwayError, SpillwayErrors for options that cannot be */
+  constructor(options: PowerDnsOptions) {
+    this.settings = settingsOf(options);
+    this.api = new PowerDnsApi(this.settings);
+    this.marks = new Marks(this.api, this.settings);
+  }
+
+  get endpoint(): string {
+    return formatHostPort(this.settings.endpoint);
+  }
+
+  /** Finds out whether everything that is needed is there. @throws SpillwayError, SpillwayErrors */
+  async start(): Promise<void> {
+    throwProblems((await checkServer(this.settings)).problems);
+  }
+
+  /**
+   * Makes the record so; the same again changes nothing. Steps as {@link PutStep}; `onStep` hears of each.
+   * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when PowerDNS does not answer
+   */
+  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
+    return this.changes.run(() => this.make(normalName(name), spec));
+  }
+
+  /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
+  async get(name: string): Promise<RecordStatus | undefined> {
+    const key = normalName(name);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return undefined;
+    const { mark, sets } = await this.look(zone, key);
+    return mark === undefined ? undefined : this.statusOf(key, mark, sets);
+  }
+
+  /** All records of this installation. TTLs that were lowered for a shift and are due are raised. */
+  async list(): Promise<readonly RecordStatus[]> {
+    const found = await this.marks.all();
+    const held = (await this.raiseDue(found)) ? await this.marks.all() : found;
+    return held.map(({ name, mark, sets }) => this.statusOf(name, mark, sets));
+  }
+
+  /** Idempotent. @throws SpillwayError with code `owned-by-another` */
+  remove(name: string): Promise<void> {
+    const key = normalName(name);
+    return this.changes.run(async () => {
+      const zone = this.zoneOf(key);
+      if (zone === undefined) return;
+      const { mark } = await this.look(zone, key);
+      if (mark === undefined) return;
+      await this.change(zone, key, this.removal(key));
+      await this.follow(zone, await this.api.zone(zone, "none"));
+    });
+  }
+
+  /**
+   * Lowers the TTL ahead of a shift: as soon as one is foreseen, at a launch's beginning. The put that shifts raises it again. The
+   * declared TTL, as `get` shows it, stays.
+   * @returns when answers with the higher TTL have left all caches; undefined when there is nothing to lower
+   */
+  prepareShift(name: string): Promise<{ readonly readyAt: number } | undefined> {
+    const key = normalName(name);
+    return this.changes.run(async () => {
+      const { shift } = this.settings;
+      const zone = this.zoneOf(key);
+      if (shift === undefined || zone === undefined) return undefined;
+      const { mark, sets } = await this.look(zone, key);
+      const ttlSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
+      if (mark === undefined || ttlSeconds === undefined || ttlSeconds <= shift.ttlSeconds) return undefined;
+      const raiseAt = Date.now() + 1_000 * ttlSeconds + shift.holdMs;
+      const lowered: OwnershipMark = { ...mark, shift: { ttlSeconds: shift.ttlSeconds, raiseAt } };
+      await this.change(zone, key, [this.answerSet(key, lowered), markSet(key, lowered)]);
+      return { readyAt: Date.now() + 1_000 * ttlSeconds };
+    });
+  }
+
+  /** What a put of this would do now. @throws SpillwayError as `put` would */
+  async steps(name: string, spec: RecordSpec): Promise<readonly PutStep[]> {
+    const key = normalName(name);
+    const zone = this.mustBeInside(key, spec);
+    return putSteps(presentOf(await this.look(zone, key)), spec, this.settings);
+  }
+
+  /** It is not ours to end. */
+  async stop(): Promise<void> {}
+
+  private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
+    const zone = this.mustBeInside(key, spec);
+    const found = await this.look(zone, key);
+    const present = presentOf(found);
+    if (present && sameSpec(present.mark.spec, spec) && this.isAnswered(key, present.mark, found.sets)) {
+      await this.untilFollowed(zone, found.serial);
+      return statusOfMark(key, present.mark);
+    }
+    const steps = putSteps(present, spec, this.settings);
+    const raise = steps.find((step) => step.kind === "raise-ttl");
+    const write = steps.find((step) => step.kind === "write");
+    await this.prepare(zone, key, present, spec, steps);
+    const now = Date.now();
+    const isUnmoved = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
+    const mark: OwnershipMark = {
+      agent: this.settings.agent,
+      spec,
+      changedAt: isUnmoved ? present.mark.changedAt : now,
+      serial: Math.max((present?.mark.serial ?? 0) + 1, now),
+      ...(raise && write ? { shift: { ttlSeconds: write.ttlSeconds, raiseAt: now + raise.afterMs } } : {}),
+      ...(isUnmoved && present.mark.shift ? { shift: present.mark.shift } : {}),
+    };
+    if (write) this.settings.onStep(key, write);
+    await this.change(zone, key, [
+      this.answerSet(key, mark),
+      markSet(key, mark),
+      ...this.healthSets(key, spec),
+    ]);
+    const view = await this.mustStand(zone, key, mark, present);
+    for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
+    await this.follow(zone, view);
+    if (raise) this.settings.onStep(key, raise);
+    return statusOfMark(key, mark);
+  }
+
+  /** What comes before the change itself: caches are made to forget sooner, and new addresses are checked. Answers stay the same. */
+  private async prepare(
+    zone: string,
+    key: string,
+    present: Present | undefined,
+    spec: RecordSpec,
+    steps: readonly PutStep[],
+  ): Promise<void> {
+    const { endpoint, warmUpMs, onStep } = this.settings;
+    const lower = steps.find((step) => step.kind === "lower-ttl");
+    const warm = steps.find((step) => step.kind === "warm-up");
+    const before = present ? checkedAddresses(present.mark.spec) : [];
+    const started = Date.now();
+    const changes: RrSetChange[] = [];
+    if (present && lower) {
+      onStep(key, lower);
+      const raiseAt = started + lower.waitMs + warmUpMs + (this.settings.shift?.holdMs ?? 0);
+      const lowered = { ...present.mark, shift: { ttlSeconds: lower.ttlSeconds, raiseAt } };
+      changes.push(this.answerSet(key, lowered), markSet(key, lowered));
+    }
+    if (warm) changes.push(...this.healthSets(key, [...before, ...warm.addresses]));
+    if (changes.length > 0) await this.change(zone, key, changes);
+    if (warm) {
+      onStep(key, warm);
+      const { down, seen } = await warmUp(endpoint, key, warm.addresses, warmUpMs);
+      // Of a whole set that is given again (a server that lost its zone), one that serves is enough.
+      const isRefused = present ? down.length > 0 : down.length === spec.answers.length;
+      if (isRefused) {
+        const undo = present
+          ? [this.answerSet(key, present.mark), markSet(key, present.mark), ...this.healthSets(key, before)]
+          : this.healthSets(key, []);
+        await this.change(zone, key, undo);
+        throw notSeenUp(key, down, seen, warmUpMs);
+      }
+    }
+    const restMs = (lower?.waitMs ?? 0) - (Date.now() - started);
+    if (restMs > 0) await sleep(restMs);
+  }
+
+  /**
+   * The API knows no prerequisites: whoever wrote at the same time is found by reading again what stands there. And a record may be
+   * written and yet not be answered (Lua is switched off, a zone below this one holds the name): then all is made as it was.
+   */
+  private async mustStand(
+    zone: string,
+    key: string,
+    mark: OwnershipMark,
+    present: Present | undefined,
+  ): Promise<ZoneView> {
+    const { api, endpoint } = this.settings;
+    const { addresses, seen } = await answered(endpoint, key, answerType(mark.spec.answers[0]));
+    const isAnswered =
+      addresses.length > 0 &&
+      addresses.every((one) => mark.spec.answers.some(({ address }) => isSame(address, one)));
+    // What is taken back must be ours: so whose it is comes last.
+    const view = await this.api.zone(zone, { name: markName(key) });
+    const now = this.markIn(key, view, []);
+    if (now === undefined || now.serial !== mark.serial || !sameSpec(now.spec, mark.spec))
+      throw ownedByAnother(key, now?.agent ?? "unknown", now?.spec.owner ?? "nobody: it was removed at once");
+    if (isAnswered) return view;
+    const undo = present
+      ? [
+          this.answerSet(key, present.mark),
+          markSet(key, present.mark),
+          ...this.healthSets(key, present.mark.spec),
+        ]
+      : this.removal(key);
+    await this.change(zone, key, undo);
+    throw notAnswered(api, key, formatHostPort(endpoint), seen);
+  }
+
+  private async raiseDue(held: readonly Held[]): Promise<boolean> {
+    const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
+    const due = held.filter(({ mark }) => isDue(mark));
+    for (const { name, zone } of due) {
+      await this.changes.run(async () => {
+        const { mark, sets } = await this.look(zone, name);
+        if (mark === undefined || !isDue(mark) || !sets.some(({ type }) => type === "LUA")) return;
+        const { shift: _over, ...raised } = mark;
+        await this.change(zone, name, [this.answerSet(name, raised), markSet(name, raised)]);
+        await this.follow(zone, await this.api.zone(zone, "none"));
+      });
+    }
+    return due.length > 0;
+  }
+
+  private async look(zone: string, key: string): Promise<Found> {
+    const [own, marked] = await Promise.all([
+      this.api.zone(zone, { name: key }),
+      this.api.zone(zone, { name: markName(key) }),
+    ]);
+    const types = own.rrsets.map(({ type }) => type);
+    return { mark: this.markIn(key, marked, types), sets: own.rrsets, serial: marked.edited_serial };
+  }
+
+  /** @throws SpillwayError with code `owned-by-another` */
+  private markIn(key: string, { rrsets }: ZoneView, types: readonly string[]): OwnershipMark | undefined {
+    return mustBeFree(key, { marks: marksIn(rrsets), types }, this.settings.agent);
+  }
+
+  private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
+    await this.api.change(zone, key, changes);
+    this.marks.forget(zone);
+  }
+
+  private async follow(zone: string, { kind, edited_serial: serial }: ZoneView): Promise<void> {
+    if (kind === "Native" || kind === "Slave" || kind === "Secondary") return;
+    await this.api.notify(zone);
+    await this.untilFollowed(zone, serial);
+  }
+
+  private async untilFollowed(zone: string, serial: number): Promise<void> {
+    const { secondaries, secondariesMs } = this.settings;
+    if (secondaries.length > 0) await untilSecondariesHave(secondaries, zone, serial, secondariesMs);
+  }
+
+  private answerSet(key: string, { spec, shift }: OwnershipMark): RrSetChange {
+    const ttl = shift?.ttlSeconds ?? spec.ttlSeconds;
+    return { name: key, type: "LUA", ttl, contents: [answerContent(spec, this.settings)] };
+  }
+
+  private healthSets(key: string, of: RecordSpec | readonly string[]): readonly RrSetChange[] {
+    const { health } = this.settings;
+    if (health === undefined) return [];
+    const content = healthContent("answers" in of ? checkedAddresses(of) : of, health);
+    const name = healthName(key);
+    if (content === undefined) return [{ name, type: "LUA", contents: undefined }];
+    return [{ name, type: "LUA", ttl: 0, contents: [content] }];
+  }
+
+  private removal(key: string): readonly RrSetChange[] {
+    return [
+      { name: key, type: "LUA", contents: undefined },
+      { name: markName(key), type: "TXT", contents: undefined },
+      { name: healthName(key), type: "LUA", contents: undefined },
+    ];
+  }
+
+  private isAnswered(key: string, mark: OwnershipMark, sets: readonly RrSet[]): boolean {
+    const wanted = this.answerSet(key, mark);
+    return sets.some(
+      ({ type, ttl, records }) =>
+        type === "LUA" &&
+        wanted.contents !== undefined &&
+        ttl === wanted.ttl &&
+        records.length === 1 &&
+        !records[0].disabled &&
+        records[0].content === wanted.contents[0],
+    );
+  }
+
+  private statusOf(key: string, mark: OwnershipMark, sets: readonly RrSet[]): RecordStatus {
+    const status = statusOfMark(key, mark);
+    return this.isAnswered(key, mark, sets) ? status : { ...status, spec: { ...mark.spec, answers: [] } };
+  }
+
+  private zoneOf(key: string): string | undefined {
+    const holding = this.settings.zones.filter((zone) => isWithin(key, zone));
+    return holding.sort((one, other) => other.length - one.length)[0];
+  }
+
+  private mustBeInside(key: string, spec: RecordSpec): string {
+    refuseInvalid(key, spec);
+    mustBeMarkable(key);
+    const zone = this.zoneOf(key);
+    if (zone !== undefined) return zone;
+    throw outsideZones(key, this.settings.zones);
+  }
+}
+
+interface Found {
+  readonly mark: OwnershipMark | undefined;
+  /** At the name itself. */
+  readonly sets: readonly RrSet[];
+  readonly serial: number;
+}
+
+function presentOf({ mark, sets }: Found): Present | undefined {
+  const ttl = sets.find(({ type }) => type === "LUA")?.ttl;
+  return mark && { mark, ttlSeconds: ttl ?? 0 };
+}
+
+function markSet(key: string, mark: OwnershipMark): RrSetChange {
+  return { name: markName(key), type: "TXT", ttl: 0, contents: [markContent(mark)] };
+}
+
+function statusOfMark(name: string, { spec, changedAt, serial }: OwnershipMark): RecordStatus {
+  return { name, spec, changedAt, serial };
+}
+
+function sameSpec(one: RecordSpec, other: RecordSpec): boolean {
+  const of = ({ owner, ttlSeconds, answers }: RecordSpec) =>
+    JSON.stringify([
+      owner,
+      ttlSeconds,
+      answers.map(({ site, address, weight, pool }) => [site, address, weight, pool]),
+    ]);
+  return of(one) === of(other);
+}

@@ -1,0 +1,146 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startAgent, type RunningAgent } from "../../../lib/site/agent";
+import type { RecordSpec } from "../../../lib/site/api";
+import { SiteClient } from "../../../lib/site/client";
+import type { NameServer } from "../../../lib/site/ports";
+import { ask, type HostPort } from "../../../providers/dns";
+import { clearSite, localPorts } from "../../../providers/local";
+import { PowerDnsNameServer } from "../../../providers/powerdns";
+import { Rfc2136NameServer } from "../../../providers/rfc2136";
+import { temporaryFolder, type Daemon } from "./support/daemon";
+import { startPdns, ZONE } from "./support/pdns";
+import { describeWith } from "./support/tools";
+import { KEY, startNamed } from "./support/update-servers";
+
+const spec = (address: string, owner = "shop"): RecordSpec => ({
+  owner,
+  ttlSeconds: 30,
+  answers: [{ site: "onprem", address, weight: 100, pool: "onprem/shop" }],
+});
+
+interface Made {
+  readonly daemon: Daemon;
+  readonly dns: HostPort;
+  readonly nameServer: (agent: string) => NameServer;
+}
+
+const SERVERS: readonly (readonly [string, readonly string[], () => Promise<Made>])[] = [
+  [
+    "PowerDNS",
+    ["pdns_server", "pdnsutil", "sqlite3"],
+    async () => {
+      const { daemon, dns, api, keyFile } = await startPdns();
+      const common = {
+        api,
+        apiKey: { file: keyFile },
+        zones: [ZONE],
+        endpoint: `127.0.0.1:${dns.port}`,
+        requestMs: 1_000,
+      };
+      return { daemon, dns, nameServer: (agent) => new PowerDnsNameServer({ ...common, agent }) };
+    },
+  ],
+  [
+    "BIND",
+    ["named"],
+    async () => {
+      const { daemon, dns, secretFile } = await startNamed();
+      const key = { name: KEY.name, secret: { file: secretFile } };
+      const common = { server: `127.0.0.1:${dns.port}`, zones: [ZONE], key, requestMs: 1_000 };
+      return { daemon, dns, nameServer: (agent) => new Rfc2136NameServer({ ...common, agent }) };
+    },
+  ],
+];
+
+for (const [title, tools, make] of SERVERS) {
+  describeWith(tools, `an agent with a real ${title} as its name server`, () => {
+    const name = `shop.${ZONE}`;
+    const token = "token-of-the-test-agent";
+    let made: Made;
+    let stateDir: string;
+    let tokenFile: string;
+    let agent: RunningAgent;
+    let client: SiteClient;
+
+    const start = async () => {
+      const { launcher, balancer } = localPorts({ stateDir });
+      const ports = { launcher, balancer, nameServer: made.nameServer("onprem") };
+      agent = await startAgent({
+        site: "onprem",
+        stateDir,
+        listen: { host: "127.0.0.1", port: 0 },
+        token,
+        ports,
+      });
+      client = new SiteClient("onprem", { endpoint: agent.endpoint, tokenFile });
+    };
+    const address = async () =>
+      ((await ask(made.dns, { name, type: "A" })).answers ?? []).map(
+        (answer) => "data" in answer && answer.data,
+      );
+    const until = async (wanted: readonly string[]) => {
+      const deadline = Date.now() + 6_000;
+      while (JSON.stringify(await address().catch(() => "silent")) !== JSON.stringify(wanted)) {
+        if (Date.now() > deadline) throw new Error(`still ${String(await address())}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+
+    beforeAll(async () => {
+      made = await make();
+      const folder = temporaryFolder("agent");
+      stateDir = join(folder, "state");
+      tokenFile = join(folder, "token");
+      writeFileSync(tokenFile, token, { mode: 0o600 });
+      await start();
+    });
+    // The daemon first: nothing that fails here may leave it running.
+    afterAll(async () => {
+      await made.daemon.end();
+      client.close();
+      await agent.close();
+      await clearSite(stateDir);
+      rmSync(join(stateDir, ".."), { recursive: true, force: true });
+    });
+
+    test("a record is put, found, kept by its owner, given again after a restart of the agent, and removed", async () => {
+      const put = await client.putRecord(name, spec("127.0.1.1"));
+      expect(await client.record(name)).toEqual(put);
+      expect(await address()).toEqual(["127.0.1.1"]);
+      await expect(client.putRecord(name, spec("127.0.2.1", "other"))).rejects.toMatchObject({
+        code: "owned-by-another",
+      });
+      client.close();
+      await agent.close();
+      expect(await address()).toEqual(["127.0.1.1"]);
+      await start();
+      expect(await client.record(name)).toEqual(put);
+      await client.deleteRecord(name, "shop");
+      expect(await client.record(name)).toBeUndefined();
+      expect(await address()).toEqual([]);
+    });
+
+    test("a record of another installation is refused, and does not stay in the agent's state", async () => {
+      const other = made.nameServer("other");
+      await other.put(name, spec("127.0.9.9"));
+      await expect(client.putRecord(name, spec("127.0.1.1"))).rejects.toMatchObject({
+        code: "owned-by-another",
+      });
+      expect(await address()).toEqual(["127.0.9.9"]);
+      await other.remove(name);
+      // What the agent held in its state it would make anew within a second.
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      expect(await address()).toEqual([]);
+    });
+
+    test("a change while the server is down is an error, and is made when it is back", async () => {
+      await client.putRecord(name, spec("127.0.1.1"));
+      await made.daemon.kill();
+      await expect(client.putRecord(name, spec("127.0.2.1"), { retryBudgetMs: 0 })).rejects.toThrow(/503/);
+      await made.daemon.start();
+      await until(["127.0.2.1"]);
+      await client.deleteRecord(name, "shop");
+    }, 20_000);
+  });
+}
