@@ -155,7 +155,7 @@ test("an order that is yet to begin is told with what is left until then, and th
   const record = { quiesce, quiesceFrom: 12_000, quiesceUntil: 17_000 } as PoolRecord;
   const rest = { share: 1, idleCloseMs: 0, once: true };
   expect(quiesceAt(record, 10_500)).toEqual({ ...rest, afterMs: 1_500, forMs: 5_000 });
-  expect(quiesceAt(record, 14_000)).toEqual({ ...rest, forMs: 3_000 });
+  expect(quiesceAt(record, 14_000)).toEqual({ ...rest, afterMs: 0, forMs: 3_000 });
   expect(quiesceAt(record, 17_000)).toMatchObject({ share: 0 });
   expect(quiesceAt({ ...record, quiesceUntil: undefined }, 11_000)).toMatchObject({ afterMs: 1_000 });
 });
