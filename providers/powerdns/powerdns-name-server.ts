@@ -1,14 +1,16 @@
 import { Mutex } from "../../lib/site/agent/mutex";
-import type { RecordSpec, RecordStatus } from "../../lib/site/api";
+import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
+  Findings,
   markName,
   mustBeFree,
   mustBeMarkable,
   ownedByAnother,
+  refusalOf,
   untilSecondariesHave,
   type OwnershipMark,
 } from "../dns";
@@ -34,6 +36,8 @@ export class PowerDnsNameServer implements NameServer {
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
   private readonly changes = new Mutex();
+  /** A plan of many records need not look at the server for each. */
+  private readonly findings = new Findings(async () => (await checkServer(this.settings)).problems);
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: PowerDnsOptions) {
@@ -88,10 +92,28 @@ export class PowerDnsNameServer implements NameServer {
     });
   }
 
+  /** {@link NameServer.planRecord} */
+  async planRecord(name: string, spec: RecordSpec): Promise<RecordPlanned> {
+    const key = normalName(name);
+    let zone: string;
+    try {
+      zone = this.mustBeInside(key, spec);
+      await this.look(zone, key);
+    } catch (error) {
+      return { problems: [refusalOf(error)], notes: [] };
+    }
+    const isAlias = answerType(spec.answers[0]) === "CNAME";
+    const notes =
+      isAlias && this.settings.health
+        ? [`${key}: PowerDNS checks the health of addresses only, so host names are answered by weight alone`]
+        : [];
+    return { problems: await this.findings.now(), notes };
+  }
+
   /**
-   * Lowers the TTL ahead of a shift: as soon as one is foreseen, at a launch's beginning. The put that shifts raises it again. The
-   * declared TTL, as `get` shows it, stays.
-   * @returns when answers with the higher TTL have left all caches; undefined when there is nothing to lower
+   * Lowers the TTL ahead of a shift: as soon as one is foreseen, at a launch's beginning. It comes back `holdMs` after the declared TTL is
+   * over, unless this is called again or a put shifts meanwhile. The declared TTL, as `get` shows it, stays.
+   * @returns when answers with the higher TTL have left all caches; undefined when there is nothing to lower (any more)
    */
   prepareShift(name: string): Promise<{ readonly readyAt: number } | undefined> {
     const key = normalName(name);
@@ -100,12 +122,18 @@ export class PowerDnsNameServer implements NameServer {
       const zone = this.zoneOf(key);
       if (shift === undefined || zone === undefined) return undefined;
       const { mark, sets } = await this.look(zone, key);
-      const ttlSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
-      if (mark === undefined || ttlSeconds === undefined || ttlSeconds <= shift.ttlSeconds) return undefined;
-      const raiseAt = Date.now() + 1_000 * ttlSeconds + shift.holdMs;
+      const presentSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
+      if (mark === undefined || presentSeconds === undefined) return undefined;
+      const declaredMs = 1_000 * mark.spec.ttlSeconds;
+      if (mark.spec.ttlSeconds <= shift.ttlSeconds) return undefined;
+      const isHigh = presentSeconds > shift.ttlSeconds;
+      const raiseAt = Date.now() + declaredMs + shift.holdMs;
+      // Written again only when half of that time is over: whoever keeps it low asks often.
+      if (!isHigh && mark.shift && mark.shift.raiseAt > raiseAt - (declaredMs + shift.holdMs) / 2)
+        return undefined;
       const lowered: OwnershipMark = { ...mark, shift: { ttlSeconds: shift.ttlSeconds, raiseAt } };
       await this.change(zone, key, [this.answerSet(key, lowered), markSet(key, lowered)]);
-      return { readyAt: Date.now() + 1_000 * ttlSeconds };
+      return isHigh ? { readyAt: Date.now() + 1_000 * presentSeconds } : undefined;
     });
   }
 
@@ -323,6 +351,8 @@ export class PowerDnsNameServer implements NameServer {
     throw outsideZones(key, this.settings.zones);
   }
 }
+
+type RecordPlanned = Pick<RecordPlan, "problems" | "notes">;
 
 interface Found {
   readonly mark: OwnershipMark | undefined;

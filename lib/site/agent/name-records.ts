@@ -1,6 +1,6 @@
 import { messageOf } from "../../errors";
 import { sleep } from "../../wait";
-import type { RecordSpec, RecordStatus } from "../api";
+import type { RecordPlan, RecordSpec, RecordStatus, ShiftPreparation } from "../api";
 import type { NameServer } from "../ports";
 import type { EventLog } from "./event-log";
 import { Mutex } from "./mutex";
@@ -86,6 +86,30 @@ export class NameRecords {
     });
   }
 
+  /** What a put would be refused for now. Changes nothing. @throws AgentError with status 503 while the name server is silent */
+  async plan(name: string, spec: RecordSpec): Promise<RecordPlan> {
+    const server = this.mustHaveServer(name, 409);
+    const before = this.state.records[name];
+    const exists = before !== undefined;
+    if (before && before.spec.owner !== spec.owner) {
+      const { report } = ownedByAnother(name, before.spec.owner, spec.owner);
+      return { problems: [report], notes: [], exists };
+    }
+    const { problems = [], notes = [] } =
+      (await this.asked(async () => server.planRecord?.(name, spec))) ?? {};
+    return { problems, notes, exists };
+  }
+
+  /** Lowers the record's TTL ahead of a shift, where the name server can. */
+  async prepare(name: string): Promise<ShiftPreparation> {
+    const server = this.mustHaveServer(name, 404);
+    if (!this.state.records[name]) throw notFound(this.site, name);
+    const prepared = await this.asked(async () => server.prepareShift?.(name));
+    if (!prepared) return {};
+    this.context.log(`record ${name}: its TTL is lowered ahead of a shift`);
+    return { readyAt: prepared.readyAt };
+  }
+
   async list(): Promise<readonly RecordStatus[]> {
     const server = this.nameServer;
     return server ? this.asked(() => server.list()) : [];
@@ -161,8 +185,11 @@ export class NameRecords {
 }
 
 function mustOwn(name: string, owner: string, asking: string): void {
-  if (owner === asking) return;
-  throw new AgentError("owned-by-another", {
+  if (owner !== asking) throw ownedByAnother(name, owner, asking);
+}
+
+function ownedByAnother(name: string, owner: string, asking: string): AgentError {
+  return new AgentError("owned-by-another", {
     place: `record ${name}`,
     problem: `the record "${name}" belongs to "${owner}", not to "${asking}"`,
     mend: "Choose another name, or have its owner remove it.",
