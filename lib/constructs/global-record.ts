@@ -127,15 +127,14 @@ export class GlobalRecord extends Construct implements IGlobalRecord {
   /** Two of the same name, in whichever stacks of the program, would undo each other. */
   private onlyOneRule({ name, nameServer }: RecordTuning): Rule {
     const plain = (text: string) => text.toLowerCase().replace(/\.$/, "");
-    const other = this.node.root.node
-      .findAll()
-      .find(
-        (each) =>
-          each instanceof GlobalRecord &&
-          each !== this &&
-          each.resource.nameServerInput === nameServer.name &&
-          plain(each.recordName) === plain(name),
-      );
+    const other = this.node.root.node.findAll().find(
+      (each) =>
+        each instanceof GlobalRecord &&
+        each !== this &&
+        // One that was refused has no resource.
+        each.resource?.nameServerInput === nameServer.name &&
+        plain(each.recordName) === plain(name),
+    );
     return rule(
       other === undefined || Token.isUnresolved(name),
       "name",

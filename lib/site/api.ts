@@ -1,3 +1,5 @@
+import type { ProblemReport } from "../errors";
+
 /**
  * The site agent's HTTP API, as types. `openapi.yaml` beside this file says the same for other languages, and a test holds the
  * two together. All times are milliseconds (durations) or milliseconds since 1970 (`…At`).
@@ -34,8 +36,6 @@
  * | POST   /v1/records/{name}/plan        | {@link RecordSpec} | {@link RecordPlan}: what a PUT of it would be refused for; changes nothing |
  * | POST   /v1/records/{name}/prepare     |                 | {@link ShiftPreparation}: the TTL is lowered ahead of a shift; 404 |
  */
-
-import type { ProblemReport } from "../errors";
 
 /** The version in every path. */
 export const API_VERSION = "v1";
@@ -338,6 +338,21 @@ export interface SiteContext {
   readonly records: readonly RecordStatus[];
   /** Where the name server answers, `address:port`, if this site has one. */
   readonly nameServer?: string;
+}
+
+/** A part that a site runs on, and what is wrong with it. */
+export interface PartStatus {
+  readonly part: "launcher" | "balancer" | "nameServer";
+  /** `embedded`, `haproxy`, `powerdns`, … */
+  readonly kind: string;
+  /** With any of these it does not do its work. */
+  readonly problems: readonly ProblemReport[];
+  /** It works, but not as well as it could. */
+  readonly advice: readonly ProblemReport[];
+}
+
+export interface SiteParts {
+  readonly parts: readonly PartStatus[];
 }
 
 /** Something the site did. Kept across restarts (the last 10,000). */

@@ -15,6 +15,7 @@ import type {
   ShiftPreparation,
   SiteContext,
   SiteEvents,
+  SiteParts,
   TransferEstimate,
   TransferRequest,
   TransferState,
@@ -64,6 +65,11 @@ export class SiteClient implements ImageTarget {
 
   context(options?: CallOptions): Promise<SiteContext> {
     return this.required({ method: "GET", path: "/v1/context", ...options });
+  }
+
+  /** What the site runs on, looked at now, with all that keeps it from its work. */
+  parts(options?: CallOptions): Promise<SiteParts> {
+    return this.required({ method: "GET", path: "/v1/parts", ...options });
   }
 
   /** What the site did after event number `after`, in order. */
