@@ -1,4 +1,5 @@
 import { Mutex } from "../../lib/site/agent/mutex";
+import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
@@ -35,7 +36,9 @@ export class PowerDnsNameServer implements NameServer {
   private readonly settings: Settings;
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
-  private readonly changes = new Mutex();
+  private readonly changes = new NamedMutex();
+  /** Not every database of a PowerDNS bears two writers. */
+  private readonly writes = new Mutex();
   /** A plan of many records need not look at the server for each. */
   private readonly findings = new Findings(async () => (await checkServer(this.settings)).problems);
 
@@ -60,7 +63,8 @@ export class PowerDnsNameServer implements NameServer {
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when PowerDNS does not answer
    */
   put(name: string, spec: RecordSpec): Promise<RecordStatus> {
-    return this.changes.run(() => this.make(normalName(name), spec));
+    const key = normalName(name);
+    return this.changes.at(key, () => this.make(key, spec));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
@@ -82,7 +86,7 @@ export class PowerDnsNameServer implements NameServer {
   /** Idempotent. @throws SpillwayError with code `owned-by-another` */
   remove(name: string): Promise<void> {
     const key = normalName(name);
-    return this.changes.run(async () => {
+    return this.changes.at(key, async () => {
       const zone = this.zoneOf(key);
       if (zone === undefined) return;
       const { mark } = await this.look(zone, key);
@@ -95,10 +99,9 @@ export class PowerDnsNameServer implements NameServer {
   /** {@link NameServer.planRecord} */
   async planRecord(name: string, spec: RecordSpec): Promise<RecordPlanned> {
     const key = normalName(name);
-    let zone: string;
     try {
-      zone = this.mustBeInside(key, spec);
-      await this.look(zone, key);
+      const zone = this.mustBeInside(key, spec);
+      await this.marks.mustBeFree(zone, key);
     } catch (error) {
       return { problems: [refusalOf(error)], notes: [] };
     }
@@ -117,7 +120,7 @@ export class PowerDnsNameServer implements NameServer {
    */
   prepareShift(name: string): Promise<{ readonly readyAt: number } | undefined> {
     const key = normalName(name);
-    return this.changes.run(async () => {
+    return this.changes.at(key, async () => {
       const { shift } = this.settings;
       const zone = this.zoneOf(key);
       if (shift === undefined || zone === undefined) return undefined;
@@ -257,7 +260,7 @@ export class PowerDnsNameServer implements NameServer {
     const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
     const due = held.filter(({ mark }) => isDue(mark));
     for (const { name, zone } of due) {
-      await this.changes.run(async () => {
+      await this.changes.at(name, async () => {
         const { mark, sets } = await this.look(zone, name);
         if (mark === undefined || !isDue(mark) || !sets.some(({ type }) => type === "LUA")) return;
         const { shift: _over, ...raised } = mark;
@@ -283,7 +286,7 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
-    await this.api.change(zone, key, changes);
+    await this.writes.run(() => this.api.change(zone, key, changes));
     this.marks.forget(zone);
   }
 

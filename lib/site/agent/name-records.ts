@@ -3,7 +3,7 @@ import { sleep } from "../../wait";
 import type { RecordPlan, RecordSpec, RecordStatus, ShiftPreparation } from "../api";
 import type { NameServer } from "../ports";
 import type { EventLog } from "./event-log";
-import { Mutex } from "./mutex";
+import { NamedMutex } from "./named-mutex";
 import { AgentError, isRefusal } from "./problems";
 import { Reviver } from "./reviver";
 import type { AgentState, NameRecord } from "./state";
@@ -12,7 +12,7 @@ const LOOK_MS = 1_000;
 
 /** The global records of a site that has a name server. */
 export class NameRecords {
-  private readonly changes = new Mutex();
+  private readonly changes = new NamedMutex();
   private readonly stopping = new AbortController();
   private readonly reviver: Reviver | undefined;
   private watching: Promise<void> = Promise.resolve();
@@ -49,7 +49,7 @@ export class NameRecords {
 
   put(name: string, spec: RecordSpec): Promise<RecordStatus> {
     const server = this.mustHaveServer(name, 409);
-    return this.changes.run(async () => {
+    return this.changes.at(name, async () => {
       const before = this.state.records[name];
       if (before) mustOwn(name, before.spec.owner, spec.owner);
       this.state.records[name] = { name, spec };
@@ -75,7 +75,7 @@ export class NameRecords {
 
   remove(name: string, owner: string): Promise<void> {
     const server = this.mustHaveServer(name, 404);
-    return this.changes.run(async () => {
+    return this.changes.at(name, async () => {
       const before = this.state.records[name];
       if (!before) throw notFound(this.site, name);
       mustOwn(name, before.spec.owner, owner);
