@@ -6,6 +6,7 @@ import { gateId, poolId, type GateName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
 import { troublesOf } from "../troubles";
 import { probe } from "./probe";
+import { ShiftAhead } from "./shift-ahead";
 
 /** A gate that is to open. */
 export interface GateRequest extends GateName {
@@ -40,7 +41,7 @@ export async function openGate(
   const client = sites.get(request.site);
   const wanted = await membersWanted(client, request, context);
   try {
-    await untilAvailable(client, request, wanted, context);
+    await untilAvailable(client, request, wanted, context, new ShiftAhead(sites, context));
   } catch (error) {
     if (!(error instanceof AbortedError) && !(error instanceof PoolGone) && !(error instanceof Hopeless)) {
       const reason = error instanceof SpillwayError ? error.report.problem : String(error);
@@ -78,6 +79,7 @@ function untilAvailable(
   request: GateRequest,
   wanted: number,
   context: StepContext,
+  ahead: ShiftAhead,
 ): Promise<void> {
   const subject = poolId(request);
   const row = new Row();
@@ -92,6 +94,7 @@ function untilAvailable(
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw new PoolGone(request);
       if (isHopeless(status, wanted)) throw neverAvailable(subject, status);
+      ahead.foresee(status.spec.hosts ?? []);
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
       const { port } = status.spec.listen;
       const answer = await probe(reachable(status, client), port, request.monitor, status.probeKey);
