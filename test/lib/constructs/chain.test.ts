@@ -113,6 +113,21 @@ describe("a GlobalRecord", () => {
     ]);
   });
 
+  test("refuses a name that another record of the program declares at the same name server, in whichever stack", () => {
+    const app = new App();
+    const [one, two] = [newStack(app, "one"), newStack(app, "two")];
+    const answers = [{ site: onprem, weight: 100 }];
+    new GlobalRecord(one, "record", { name, nameServer: onprem, answers });
+    new GlobalRecord(two, "elsewhere", { name, nameServer: cloud, answers });
+    expect(
+      refusalsOf(
+        () => new GlobalRecord(two, "again", { name: `${name.toUpperCase()}.`, nameServer: onprem, answers }),
+      ),
+    ).toEqual([
+      `\`name\` must be declared once, got "${name.toUpperCase()}." at "onprem", which one/record declares too`,
+    ]);
+  });
+
   test("refuses answers that cannot be, all at once", () => {
     const stack = newStack();
     const { home, gate } = chain(stack);
