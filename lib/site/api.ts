@@ -11,6 +11,7 @@ import type { ProblemReport } from "../errors";
  * |---------------------------------------|-----------------|--------|
  * | GET    /v1/health                     |                 | {@link Health} |
  * | GET    /v1/context                    |                 | {@link SiteContext} |
+ * | GET    /v1/parts                      |                 | {@link SiteParts}: what the site runs on, looked at now. Changes nothing |
  * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
  * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
  * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |
@@ -53,6 +54,7 @@ export interface ApiProblem {
     | "image-in-use"
     | "port-taken"
     | "no-name-server"
+    | "part-unavailable"
     | "disk-full"
     | "too-large"
     | "internal";
@@ -237,16 +239,33 @@ export interface GateSpec {
 }
 
 /**
- * How users who keep a connection are moved. `share` of the kept-alive connections (chosen by a stable hash, so that no user is
- * bounced twice) get `Connection: close` with their next answer; idle ones are closed after `idleCloseMs`.
+ * How users who keep a connection are moved. `share` of the kept-alive connections, chosen by a stable hash of their user, get
+ * `Connection: close` with their next answer; idle ones are closed after `idleCloseMs`, where the balancer can. A WebSocket or
+ * another tunnel is never asked: it lives until it ends.
  */
 export interface QuiesceSpec {
   /** 0: nobody; 1: everybody. */
   readonly share: number;
-  /** How long it holds; 0: until changed. */
+  /** How long it holds, from its beginning; 0: until changed. In answers what is left of it. */
   readonly forMs: number;
   readonly idleCloseMs: number;
+  /**
+   * It begins so long from now: once the answers from before a record's change have left all caches, whoever is asked to leave does
+   * not come back by one of them. In answers what is left of it.
+   * @default 0
+   */
+  readonly afterMs?: number;
+  /**
+   * For a shift: each connection is asked once, spread evenly over {@link PACE_MS}, and only one that was open when it began and was
+   * opened in the first half of `afterMs` or before (most of those opened later came by a new answer). Whoever comes back is left in peace,
+   * with a share of 1 too.
+   * @default false: as long as it holds; with a share of 1 whoever comes is asked as well
+   */
+  readonly once?: boolean;
 }
+
+/** Users who are asked to leave once are asked spread over so long, so that they do not all come anew in one moment. */
+export const PACE_MS = 2_000;
 
 /**
  * Who is at a pool now, seen at its balancer. Monitors and gates' probes are not counted. Requests for other names than the pool's
@@ -303,6 +322,11 @@ export interface RecordStatus {
   readonly changedAt: number;
   /** Grows with every change. */
   readonly serial: number;
+  /**
+   * In the answer to a change: answers of the previous set may be cached for so long after {@link changedAt}.
+   * @default the previous set's TTL
+   */
+  readonly staleMs?: number;
 }
 
 /** What would become of a record that is only planned. */
@@ -336,6 +360,8 @@ export interface SiteContext {
   readonly images: readonly ImageStatus[];
   readonly link: { readonly rateBps: number; readonly rateIs: "measured" | "assumed" };
   readonly records: readonly RecordStatus[];
+  /** Why the name server cannot be asked; then it is not known which records there are. */
+  readonly recordsProblem?: string;
   /** Where the name server answers, `address:port`, if this site has one. */
   readonly nameServer?: string;
 }

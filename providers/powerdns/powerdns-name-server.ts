@@ -1,7 +1,7 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
-import type { NameServer } from "../../lib/site/ports";
+import type { NameServer, PartCheck } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
@@ -33,6 +33,8 @@ import { warmUp } from "./warm-up";
  * answers on when the agent is gone.
  */
 export class PowerDnsNameServer implements NameServer {
+  readonly kind = "powerdns";
+  readonly keepsRecords = true;
   private readonly settings: Settings;
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
@@ -56,6 +58,12 @@ export class PowerDnsNameServer implements NameServer {
   /** Finds out whether everything that is needed is there. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
     throwProblems((await checkServer(this.settings)).problems);
+  }
+
+  /** {@link NameServer.check} */
+  async check(): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings);
+    return { problems, advice: warnings };
   }
 
   /**
@@ -182,7 +190,10 @@ export class PowerDnsNameServer implements NameServer {
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
     await this.follow(zone, view);
     if (raise) this.settings.onStep(key, raise);
-    return statusOfMark(key, mark);
+    const status = statusOfMark(key, mark);
+    if (present === undefined || isUnmoved) return status;
+    const staleMs = staleMsOf(present, steps, this.settings.shift?.holdMs ?? 0, now);
+    return staleMs === present.mark.spec.ttlSeconds * 1_000 ? status : { ...status, staleMs };
   }
 
   /** What comes before the change itself: caches are made to forget sooner, and new addresses are checked. Answers stay the same. */
@@ -371,6 +382,21 @@ function presentOf({ mark, sets }: Found): Present | undefined {
 
 function markSet(key: string, mark: OwnershipMark): RrSetChange {
   return { name: markName(key), type: "TXT", ttl: 0, contents: [markContent(mark)] };
+}
+
+/**
+ * How long answers of the set before a change, at `now`, may be cached: by the TTL that was given, which may have been lowered for
+ * the shift, and by the higher one as far as answers with it are not over yet.
+ */
+function staleMsOf(
+  { ttlSeconds, mark }: Present,
+  steps: readonly PutStep[],
+  holdMs: number,
+  now: number,
+): number {
+  const lower = steps.find((step) => step.kind === "lower-ttl");
+  if (lower) return Math.max(lower.ttlSeconds * 1_000, ttlSeconds * 1_000 - lower.waitMs);
+  return Math.max(ttlSeconds * 1_000, mark.shift === undefined ? 0 : mark.shift.raiseAt - holdMs - now);
 }
 
 function statusOfMark(name: string, { spec, changedAt, serial }: OwnershipMark): RecordStatus {

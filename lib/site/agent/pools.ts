@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { formatBytes } from "../../duration";
-import { messageOf } from "../../errors";
 import type { ImageStore } from "../../image";
 import type { GateSpec, PoolContext, PoolSpec, PoolStatus, PoolTraffic, QuiesceSpec } from "../api";
 import { Mutex } from "./mutex";
@@ -45,6 +44,7 @@ export class Pools {
 
   put(name: string, spec: PoolSpec): Promise<PoolStatus> {
     return this.images.run(async () => {
+      this.context.balancer.mustBeThere();
       const before = this.state.pools[name];
       if (before) this.mustOwn(before, spec.owner);
       await this.mustHaveImage(name, spec.image);
@@ -113,33 +113,31 @@ export class Pools {
     const { record } = loop;
     const before = quiesceWords(record.quiesce.share);
     record.quiesce = spec.share === 0 ? { ...NO_QUIESCE, idleCloseMs: spec.idleCloseMs } : spec;
-    record.quiesceUntil = spec.share > 0 && spec.forMs > 0 ? Date.now() + spec.forMs : undefined;
+    const { forMs, afterMs = 0 } = spec;
+    const begins = Date.now() + afterMs;
+    record.quiesceFrom = spec.share > 0 && afterMs > 0 ? begins : undefined;
+    record.quiesceUntil = spec.share > 0 && forMs > 0 ? begins + forMs : undefined;
     await this.context.save();
     const words = quiesceWords(spec.share);
     if (words !== before) {
-      const forHowLong = record.quiesceUntil === undefined ? "" : ` for ${Math.ceil(spec.forMs / 1_000)} s`;
-      this.context.events.add("quiesce-changed", name, `${words}${forHowLong}`);
+      const when = record.quiesceFrom === undefined ? "" : ` in ${Math.ceil(afterMs / 1_000)} s`;
+      const forHowLong =
+        record.quiesceUntil === undefined || spec.once ? "" : ` for ${Math.ceil(forMs / 1_000)} s`;
+      this.context.events.add("quiesce-changed", name, `${words}${when}${forHowLong}`);
     }
     await loop.settled();
     return this.traffic(name);
   }
 
-  /** @throws AgentError with status 503 while the balancer cannot be asked: silence is not zero users */
+  /** @throws AgentError `part-unavailable` while the balancer cannot be asked: silence is not zero users */
   async traffic(name: string): Promise<PoolTraffic> {
     const { record } = this.mustBeHere(name);
     try {
+      this.context.balancer.mustBeThere();
       const seen = await this.context.ports.balancer.view(name);
       return seen ? seen.traffic : untold(record);
     } catch (error) {
-      throw new AgentError(
-        "internal",
-        {
-          place: `pool ${name}`,
-          problem: `the balancer does not answer, so nobody knows who is at the pool: ${messageOf(error)}`,
-          mend: "The agent starts it again; ask again.",
-        },
-        { status: 503, cause: error },
-      );
+      throw error instanceof AgentError ? error : this.context.balancer.unavailable(error);
     }
   }
 

@@ -1,4 +1,4 @@
-import { TerraformStack, Token } from "cdktf";
+import { App, TerraformStack, Token } from "cdktf";
 import { CloudPool, Gate, GlobalRecord, HealthMonitor, ImageReplica, OnPremPool, Site } from "../../../lib";
 import { cloud, image, monitor, newStack, onprem, refusalsOf, resourcesOf, synth } from "./support";
 
@@ -115,7 +115,7 @@ describe("a GlobalRecord", () => {
 
   test("refuses a name that another record of the program declares at the same name server, in whichever stack", () => {
     const app = new App();
-    const [one, two] = [newStack(app, "one"), newStack(app, "two")];
+    const [one, two] = [newStack("one", app), newStack("two", app)];
     const answers = [{ site: onprem, weight: 100 }];
     new GlobalRecord(one, "record", { name, nameServer: onprem, answers });
     new GlobalRecord(two, "elsewhere", { name, nameServer: cloud, answers });
