@@ -2,7 +2,7 @@ import { SpillwayError, type ProblemReport } from "../../lib/errors";
 import { isRefusal } from "../../lib/site/agent/problems";
 
 /** What a look found stays true for so long. */
-const FRESH_MS = 5_000;
+const FRESH_MS = 1_000;
 
 /** The report of a refusal. @throws what is none: silence, which says nothing of a record */
 export function refusalOf(error: unknown): ProblemReport {
@@ -10,7 +10,7 @@ export function refusalOf(error: unknown): ProblemReport {
   throw error;
 }
 
-/** What is wrong with a server, looked at once for all who ask within a few seconds. */
+/** What is wrong with a server, looked at once for all who ask within a second. */
 export class Findings {
   private last: { readonly at: number; readonly problems: Promise<readonly ProblemReport[]> } | undefined;
 

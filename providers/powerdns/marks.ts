@@ -14,7 +14,7 @@ import type { Settings } from "./options";
 /** A zone whose serial is the same is read anew after this time: not every change of a database moves it. */
 const REREAD_MS = 30_000;
 /** For plans, of which there may be many at once, it is read anew after this time only. */
-const PLAN_REREAD_MS = 2_000;
+const PLAN_REREAD_MS = 500;
 
 /** A record of this installation as it was read. */
 export interface Held {

@@ -8,7 +8,7 @@ import { pushImage } from "../../lib/image";
 import { type AgentOptions, type RunningAgent, startAgent } from "../../lib/site/agent";
 import type { PoolSpec, PoolStatus } from "../../lib/site/api";
 import { SiteClient } from "../../lib/site/client";
-import type { NameServer } from "../../lib/site/ports";
+import type { Balancer, NameServer } from "../../lib/site/ports";
 import { sleep } from "../../lib/wait";
 import { clearSite, localPorts } from "../../providers/local";
 import { baseEnvironment } from "../../providers/local/process";
@@ -26,6 +26,8 @@ export interface SiteOptions {
   readonly nameServer?: boolean;
   /** Of a site in this process: a name server of another kind. */
   readonly namedBy?: NameServer;
+  /** Of a site in this process: a balancer of another kind. Its agent starts though it cannot be used. */
+  readonly balancedBy?: Balancer;
   /** Of a site in this process: {@link AgentOptions.retainImages}. */
   readonly retainImages?: AgentOptions["retainImages"];
 }
@@ -80,8 +82,10 @@ export async function startSite(options: SiteOptions = {}): Promise<TestSite> {
     ports: {
       ...localPorts({ stateDir, nameServer: nameServer ? parse(nameServer) : undefined }),
       ...(options.namedBy ? { nameServer: options.namedBy } : {}),
+      ...(options.balancedBy ? { balancer: options.balancedBy } : {}),
     },
     log: (line) => (log += `${line}\n`),
+    ...(options.balancedBy ? { waitForParts: true } : {}),
   });
   return { ...siteOf(ground, agent.endpoint), log: () => log, close: () => endInProcess(ground, agent) };
 }

@@ -18,7 +18,7 @@ export interface PlannedRecord {
 /**
  * Asks the name server's agent what would become of a record, and says it with the plan. An agent that says nothing keeps no plan
  * from being made: it may well be there for the apply.
- * @throws Diagnostics with all that it would be refused for
+ * @throws Diagnostics, SpillwayError with all that it would be refused for
  */
 export async function sayWhatBecomesOf(record: PlannedRecord, ctx: ResourceContext<Client>): Promise<void> {
   const { name, nameServer, spec, isNew } = record;
@@ -54,6 +54,9 @@ export async function sayWhatBecomesOf(record: PlannedRecord, ctx: ResourceConte
     }
   } catch (error) {
     if (!(error instanceof SiteError) || !error.isSilence) throw error;
+    // The agent is there and says why its name server is not: the apply would be refused for the same.
+    if (error.code === "part-unavailable")
+      throw new SpillwayError({ ...error.report, attribute: ["name_server"] }, { cause: error });
     client.noteSilence(nameServer, error.report.problem);
     silent(error.report.problem);
   }

@@ -102,17 +102,19 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "records at a real PowerDNS
       const { code, text } = await planOf(work);
       expect({ code, text }).toEqual({
         code: 1,
-        text: expect.stringContaining("It refuses the API key (401)"),
+        text: expect.stringMatching(/it refuses the API key \(401\)/i),
       });
     } finally {
       writeFileSync(pdns.keyFile, API_KEY);
     }
     expect((await pdns.request("DELETE", `/zones/${ZONE}.`)).status).toBe(204);
+    // What was found a moment ago is not asked again for each record of a plan.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
     const fresh = await named.folder("fresh");
     fresh.write("main.tf.json", named.config({ new: record(`new.${ZONE}`, HOME) }));
     expect(await planOf(fresh)).toEqual({
       code: 1,
-      text: expect.stringContaining(`It has no zone "${ZONE}"`),
+      text: expect.stringMatching(/has no zone "example\.test"/i),
     });
     await createZone(pdns, ZONE);
     work.write("main.tf.json", named.config({}));
@@ -120,7 +122,7 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "records at a real PowerDNS
     expect(await addresses()).toEqual([]);
   }, 60_000);
 
-  test("are planned while PowerDNS is silent, or its agent is, with a warning", async () => {
+  test("are planned while the agent is silent, with a warning, and refused while PowerDNS is", async () => {
     const fresh = await named.folder("silent");
     const away = { endpoint: "http://127.0.0.1:9", token_env: "PATH" };
     const config = named.config({ new: record(`new.${ZONE}`, HOME, { name_server: "away" }) }) as {
@@ -133,6 +135,12 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "records at a real PowerDNS
       text: expect.stringContaining(
         `Site "away" cannot be asked whether its name server takes the record new.${ZONE}`,
       ),
+    });
+    await pdns.daemon.kill();
+    fresh.write("main.tf.json", named.config({ new: record(`new.${ZONE}`, HOME) }));
+    expect(await planOf(fresh)).toEqual({
+      code: 1,
+      text: expect.stringMatching(/name server cannot be used: its HTTP API does not answer/),
     });
   }, 60_000);
 });
