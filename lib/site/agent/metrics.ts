@@ -58,12 +58,6 @@ function poolMetrics({ site, pools }: SiteFigures): readonly MetricFamily[] {
     pools.flatMap(({ status, traffic }) =>
       traffic ? [{ labels: { site, pool: status.name }, value: of(traffic) }] : [],
     );
-  const latency = (["p50", "p95"] as const).flatMap((quantile) =>
-    seen((traffic) => traffic.latencyMs[quantile] / 1_000).map(({ labels, value }) => ({
-      labels: { ...labels, quantile: quantile === "p50" ? "0.5" : "0.95" },
-      value,
-    })),
-  );
   return [
     gauge(
       "spillway_pool_sessions",
@@ -100,7 +94,16 @@ function poolMetrics({ site, pools }: SiteFigures): readonly MetricFamily[] {
       "Answers 5xx that the balancer made.",
       seen(({ failedTotal }) => failedTotal),
     ),
-    gauge("spillway_pool_latency_seconds", "Quantiles of the last 2 s; 0 without a request.", latency),
+    gauge(
+      "spillway_pool_latency_p50_seconds",
+      "Median latency of the last 2 s; 0 without a request.",
+      seen(({ latencyMs }) => latencyMs.p50 / 1_000),
+    ),
+    gauge(
+      "spillway_pool_latency_p95_seconds",
+      "95th percentile of the latency in the last 2 s; 0 without a request.",
+      seen(({ latencyMs }) => latencyMs.p95 / 1_000),
+    ),
     gauge(
       "spillway_pool_members_wanted",
       "Members that were asked for.",
