@@ -8,6 +8,7 @@ import { lastAct, ONE_LOOK, throughSilence } from "../patience";
 import { askPatiently, observerFor } from "../queries";
 import { troublesOf } from "../troubles";
 import { probe } from "./probe";
+import { ShiftAhead } from "./shift-ahead";
 
 /** A gate that is to open. */
 export interface GateRequest extends GateName {
@@ -47,7 +48,7 @@ export async function openGate(
   const observer = observerFor(request.observer, request.openWhen, `gate of ${poolId(request)}`, "open_when");
   const wanted = await membersWanted(client, request, context);
   try {
-    await untilAvailable(client, request, wanted, observer, context);
+    await untilAvailable(client, request, wanted, observer, context, new ShiftAhead(sites, context));
   } catch (error) {
     if (!(error instanceof AbortedError) && !(error instanceof PoolGone) && !(error instanceof Hopeless)) {
       const reason = error instanceof SpillwayError ? error.report.problem : String(error);
@@ -86,6 +87,7 @@ function untilAvailable(
   wanted: number,
   observer: QueryObserver | undefined,
   context: StepContext,
+  ahead: ShiftAhead,
 ): Promise<void> {
   const subject = poolId(request);
   const row = new Row();
@@ -100,6 +102,7 @@ function untilAvailable(
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw new PoolGone(request);
       if (isHopeless(status, wanted)) throw neverAvailable(subject, status);
+      ahead.foresee(status.spec.hosts ?? []);
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
       const { port } = status.spec.listen;
       const answer = await probe(reachable(status, client), port, request.monitor, status.probeKey);

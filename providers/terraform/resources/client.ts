@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { ProblemReport } from "../../../lib/errors";
 import type { QueryObserver } from "../../../lib/observers";
 import { SiteDirectory, type TransportOptions } from "../../../lib/site/client";
 import { replicaId } from "../../../lib/steps";
@@ -15,6 +16,12 @@ export class Client {
   private readonly promised = new Set<string>();
   /** Sites that were silent a moment ago, and how. */
   private readonly silences = new Map<string, { readonly problem: string; readonly at: number }>();
+
+  /** What was found of each site's balancer a moment ago. */
+  private readonly balancers = new Map<
+    string,
+    { readonly found: Promise<readonly ProblemReport[]>; readonly at: number }
+  >();
 
   constructor(
     /** Those whose configuration is known. */
@@ -74,6 +81,18 @@ export class Client {
   silenceOf(site: string): string | undefined {
     const silence = this.silences.get(site);
     return silence && performance.now() - silence.at < SILENCE_MS ? silence.problem : undefined;
+  }
+
+  /** What is wrong with a site's balancer, looked at once for the many pools there. */
+  balancerProblems(
+    site: string,
+    look: () => Promise<readonly ProblemReport[]>,
+  ): Promise<readonly ProblemReport[]> {
+    const last = this.balancers.get(site);
+    if (last && performance.now() - last.at < SILENCE_MS) return last.found;
+    const found = look();
+    this.balancers.set(site, { found, at: performance.now() });
+    return found;
   }
 
   isPromised(site: string, digest: string): boolean {
