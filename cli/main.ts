@@ -88,6 +88,10 @@ program
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
   .option("--burst <name>", "which burst (default: the only one)")
   .option("--propose", "commit each flip on a branch for a pull request, apply nothing")
+  .option(
+    "--metrics <host:port>",
+    "serve the hook's own metrics to Prometheus at /metrics there; no token, read only",
+  )
   .option("--json", "events as JSON lines")
   .action(action(() => import("./commands/run.js")));
 

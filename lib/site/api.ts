@@ -12,6 +12,7 @@ import type { ProblemReport } from "../errors";
  * | GET    /v1/health                     |                 | {@link Health} |
  * | GET    /v1/context                    |                 | {@link SiteContext} |
  * | GET    /v1/parts                      |                 | {@link SiteParts}: what the site runs on, looked at now. Changes nothing |
+ * | GET    /metrics                       |                 | all of it for Prometheus, in its text format |
  * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
  * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
  * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |

@@ -166,13 +166,13 @@ async function sendFile(response: http.ServerResponse, file: FileHandle): Promis
 function send(
   request: http.IncomingMessage,
   response: http.ServerResponse,
-  answer: { readonly status: number; readonly body?: unknown },
+  answer: Pick<Answer, "body" | "text"> & { readonly status: number },
 ): void {
   if (response.destroyed) return;
-  const text = answer.body === undefined ? "" : JSON.stringify(answer.body);
+  const text = answer.text?.body ?? (answer.body === undefined ? "" : JSON.stringify(answer.body));
   const headers: http.OutgoingHttpHeaders = { "cache-control": "no-store" };
   if (answer.status !== 204) {
-    headers["content-type"] = "application/json";
+    headers["content-type"] = answer.text?.type ?? "application/json";
     headers["content-length"] = Buffer.byteLength(text);
   }
   if (answer.status === 401) headers["www-authenticate"] = "Bearer";
