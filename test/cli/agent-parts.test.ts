@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { portsOf } from "../../cli/agent";
 import type { RecordSpec } from "../../lib/site/api";
 import type { SiteClient } from "../../lib/site/client";
+import { clearSite } from "../../providers/local";
 import { describeWith } from "../support/daemons";
 import { allUp, makeImage, poolSpec, poolUntil, push } from "../support/site";
 import { startPdns, ZONE, type Pdns } from "../providers/dns/support/pdns";
@@ -193,5 +195,41 @@ describeWith(["haproxy"], "an agent whose HAProxy", () => {
     expect((await doctor(file)).ok).toBe(true);
     const unknown = await spillway(["agent", "stanza", "--config", file, "--pool", "web", "--json"]);
     expect(JSON.stringify(onlyJson(unknown))).toContain('no pool \\"web\\"; it has \\"shop\\"');
+  });
+});
+
+describeWith(["haproxy", "pdns_server", "pdnsutil", "sqlite3"], "a site on a HAProxy and a PowerDNS", () => {
+  test("serves, is well, and is adopted by the next agent of the same file", async () => {
+    const pdns = await startPdns();
+    const parts = {
+      balancer: { kind: "haproxy" },
+      nameServer: {
+        ...{ kind: "powerdns", api: pdns.api, apiKey: { file: pdns.keyFile }, zones: [ZONE] },
+        endpoint: `127.0.0.1:${pdns.dns.port}`,
+      },
+    };
+    let running = await agents.start(parts);
+    try {
+      const image = await makeImage({ dir: agents.folder });
+      await push(running.site, image);
+      const spec = await poolSpec(running.site, image, { members: 1 });
+      await running.client.putPool("shop", spec);
+      await poolUntil(running.site, "shop", allUp(1));
+      await running.client.putRecord(NAME, SPEC);
+      const [member] = (await running.client.pool("shop"))?.members ?? [];
+      await agents.close();
+      running = await agents.start(parts);
+      expect((await poolUntil(running.site, "shop", allUp(1)))?.members[0].id).toBe(member.id);
+      expect((await fetch(`http://127.0.0.1:${spec.listen.port}/`)).status).toBe(200);
+      expect((await running.client.parts()).parts).toEqual([
+        { part: "launcher", kind: "process", problems: [], advice: [] },
+        { part: "balancer", kind: "haproxy", problems: [], advice: [] },
+        { part: "nameServer", kind: "powerdns", problems: [], advice: [] },
+      ]);
+    } finally {
+      await agents.close();
+      await clearSite(agents.stateDir, portsOf(running.config));
+      await pdns.daemon.end();
+    }
   });
 });
