@@ -105,8 +105,9 @@ export class AgentServer {
       if ("file" in answer && answer.file !== undefined) file = await open(answer.file, "r");
     } catch (error) {
       answer = problemOf(error, place);
-      // Nobody is left to be told, and nothing to be mended: the sender went away.
-      if (answer.status >= 500 && !response.destroyed)
+      // Nobody is left to be told, and nothing to be mended: the sender went away. A part that is away was told of when it went.
+      const isTold = error instanceof AgentError && error.code === "part-unavailable";
+      if (answer.status >= 500 && !response.destroyed && !isTold)
         this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
     }
     if (!file) return send(request, response, answer);

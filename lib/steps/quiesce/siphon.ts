@@ -5,7 +5,7 @@ import type { PoolTraffic, QuiesceSpec } from "../../site/api";
 import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { poolId, type GateName } from "../names";
-import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { lastAct, ONE_LOOK, throughSilence, unasked } from "../patience";
 import { observerFor } from "../queries";
 import { OtherEyes } from "./other-eyes";
 import { stillDirected, whoDirectsThere } from "./still-directed";
@@ -139,7 +139,7 @@ async function look(
     watch.silence();
     return {
       done: false,
-      message: `the agent of site ${request.site} cannot be asked who is left; unreachable is not empty, so the wait goes on`,
+      message: `${unasked(request.site, error)} who is left; unreachable is not empty, so the wait goes on`,
     };
   }
   if (!traffic) return { done: true, value: undefined };

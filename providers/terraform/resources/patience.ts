@@ -24,7 +24,8 @@ export async function keptThroughSilence<S>(
     } catch (error) {
       if (!(error instanceof SiteError) || !error.isSilence) throw error;
       problem = error.report.problem;
-      ctx.client.noteSilence(site, problem);
+      // An agent that lacks a part answers for everything else.
+      if (error.code !== "part-unavailable") ctx.client.noteSilence(site, problem);
     }
   }
   ctx.warn(`Site "${site}" cannot be asked: what the state says of it is kept`, {
