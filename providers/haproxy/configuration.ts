@@ -1,9 +1,8 @@
-import { isIP } from "node:net";
 import { SpillwayError } from "../../lib/errors";
 import { serverLine } from "./members";
-import { endpoint, serverName } from "./names";
+import { serverName } from "./names";
 import type { SavedPool } from "./saved-pools";
-import type { HaproxySettings } from "./settings";
+import { isExporter, type HaproxySettings } from "./settings";
 import { poolStanza } from "./stanza";
 
 /** The whole configuration of a HAProxy that Spillway runs. Members that are known to be up are in it, so that a reload or a restart has them at once. Pure. */
@@ -31,9 +30,7 @@ export function managedConfig(
  * @throws SpillwayError for an address that HAProxy could not read as one
  */
 function exporter(address: string): string[] {
-  const port = Number(/:(\d{1,5})$/.exec(address)?.[1]);
-  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
-  if (isIP(host) === 0 || !(port >= 1 && port <= 65_535)) {
+  if (!isExporter(address)) {
     throw new SpillwayError({
       place: "HAProxy settings",
       problem: `\`exporter\` must be an IP address and a port, got ${JSON.stringify(address)}`,
@@ -44,7 +41,7 @@ function exporter(address: string): string[] {
   return [
     "frontend spillway-exporter",
     "    mode http",
-    `    bind ${endpoint(host, port)}`,
+    `    bind ${address}`,
     "    timeout client 10s",
     "    timeout http-request 10s",
     "    http-request use-service prometheus-exporter if { path /metrics }",

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /** What may be chosen about a pool's place in HAProxy beyond what the pool itself says. */
 export interface HaproxySettings {
   /** A member that comes up takes so long to reach its full share. Milliseconds. @default 0 */
@@ -30,3 +32,11 @@ export const DEFAULTS = {
   tunnelTimeoutMs: 3_600_000,
   queueTimeoutMs: 5_000,
 } as const;
+
+/** Can HAProxy read this as an address and a port to listen at, and as nothing else? */
+export function isExporter(text: string): boolean {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const bare = /^\[(.+)\]$/.exec(host)?.[1];
+  const isAddress = bare === undefined ? isIP(host) === 4 : isIP(bare) === 6;
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}
