@@ -1,5 +1,14 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -99,11 +108,24 @@ describeInLab("two data centers over a WAN", () => {
       {},
       ["ip", "netns", "exec", lab.namespaces.clients],
     );
+  /** What Prometheus says: value by job and site. */
+  const scraped = async (query: string): Promise<Record<string, string>> => {
+    const { stdout } = await lab.run("onprem", [
+      ...["curl", "-sG", `${lab.prometheus?.endpoint}/api/v1/query`, "--data-urlencode", `query=${query}`],
+    ]);
+    const { data } = JSON.parse(stdout) as {
+      data: { result: { metric: { job: string; site: string }; value: [number, string] }[] };
+    };
+    return Object.fromEntries(
+      data.result.map(({ metric, value }) => [`${metric.job} ${metric.site}`, value[1]]),
+    );
+  };
   const dig = async (name: string) =>
     (await lab.run("clients", ["dig", "+short", name])).stdout.trim().split("\n").filter(Boolean);
   const answers = async (times: number) => {
     const seen = new Set<string>();
-    for (let time = 0; time < times; time++) for (const answer of await dig("shop.example.test")) seen.add(answer);
+    for (let time = 0; time < times; time++)
+      for (const answer of await dig("shop.example.test")) seen.add(answer);
     return [...seen].sort();
   };
 
@@ -132,6 +154,11 @@ describeInLab("two data centers over a WAN", () => {
     expect(totals.bySite["cloud"]).toBeGreaterThan(0);
     // PowerDNS goes on to probe a site for a minute after its last answer: that keeps no gate open.
     expect(tookMs).toBeLessThan(45_000);
+    expect(await scraped("up")).toMatchObject({
+      "haproxy onprem": "1",
+      "haproxy cloud": "1",
+      "node cloud": "1",
+    });
     // What was in the zone before is as it was.
     expect(await dig("office.example.test")).toEqual([lab.addresses.onprem]);
     expect((await dig("www.example.test"))[0]).toBe("shop.example.test.");
@@ -141,7 +168,9 @@ describeInLab("two data centers over a WAN", () => {
     expect(await dig("shop.example.test")).toEqual([]);
     await lab.close();
     expect(existsSync(lab.dir)).toBe(false);
-    expect(readdirSync("/run/netns").filter((name) => Object.values(lab.namespaces).includes(name))).toEqual([]);
+    expect(readdirSync("/run/netns").filter((name) => Object.values(lab.namespaces).includes(name))).toEqual(
+      [],
+    );
   }, 300_000);
 
   test("a site that is cut off is answered no more, those at the other are served, and it converges when it is back", async () => {
@@ -178,6 +207,36 @@ describeInLab("two data centers over a WAN", () => {
     load = undefined;
     expect(after.firstFailures).toEqual([]);
     expect(await planned(QUIET)).toMatchObject({ changes: false });
+  }, 300_000);
+
+  test("users of a resolver that never asks again are served until they leave, and only then the site goes", async () => {
+    await apply(OUT);
+    const { cloud } = lab.addresses;
+    const served: string[] = [];
+    let staying = true;
+    const user = (async () => {
+      while (staying) {
+        const { stdout } = await lab.run("clients", [
+          ...["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "5"],
+          ...["--resolve", `shop.example.test:${lab.port}:${cloud}`, `http://shop.example.test:${lab.port}/`],
+        ]);
+        served.push(stdout);
+        await sleep(500);
+      }
+    })();
+    let isHome = false;
+    const home = apply(QUIET).then(() => (isHome = true));
+    // Three times what TTL and quiet period add up to.
+    await sleep(24_000);
+    expect({ isHome, answers: await answers(10) }).toEqual({
+      isHome: false,
+      answers: [lab.addresses.onprem],
+    });
+    staying = false;
+    await user;
+    await home;
+    expect(served.length).toBeGreaterThan(20);
+    expect(served.filter((status) => status !== "200")).toEqual([]);
   }, 300_000);
 });
 

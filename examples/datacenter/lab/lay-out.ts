@@ -91,7 +91,10 @@ export async function layOut(options: LayOutOptions = {}): Promise<Datacenter> {
         ? [
             linePlan({
               ...{ name: "clients-line" as const, program, dir, line: options.clientsLine },
-              ...{ prefix: prefixOf(ADDRESSES.clients), ends: [namespaces.router, namespaces.clients] as const },
+              ...{
+                prefix: prefixOf(ADDRESSES.clients),
+                ends: [namespaces.router, namespaces.clients] as const,
+              },
             }),
           ]
         : []),
@@ -122,7 +125,8 @@ export async function layOut(options: LayOutOptions = {}): Promise<Datacenter> {
       clientAddresses,
       part: (name) => {
         const found = parts.get(name);
-        if (found === undefined) throw new Error(`the lab has no part "${name}", only ${[...parts.keys()].join(", ")}`);
+        if (found === undefined)
+          throw new Error(`the lab has no part "${name}", only ${[...parts.keys()].join(", ")}`);
         return found;
       },
       close: async () => end(),
@@ -196,7 +200,8 @@ function ownDirectory(given: string | undefined): string {
   const state = readLab(dir);
   if (state !== undefined) {
     const runs = state.owner === undefined || isThere(state.owner);
-    if (runs) throw refuse("a lab is laid out there already", "End it with `down`, or name another directory.");
+    if (runs)
+      throw refuse("a lab is laid out there already", "End it with `down`, or name another directory.");
     tearDown(state);
   }
   if (existsSync(dir) && readdirSync(dir).length > 0)
@@ -226,15 +231,20 @@ function runIn(namespace: string, argv: readonly string[], options: RunOptions =
       child[name]?.setEncoding("utf8").on("data", (text: string) => (output[name] += text));
     }
     const timer =
-      options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
     child.once("error", reject);
     child.once("close", (code, signal) => {
       clearTimeout(timer);
-      settle({ code: code ?? 1, ...output, ...(signal ? { stderr: `${output.stderr}ended by ${signal}\n` } : {}) });
+      settle({
+        code: code ?? 1,
+        ...output,
+        ...(signal ? { stderr: `${output.stderr}ended by ${signal}\n` } : {}),
+      });
     });
     // It may end without reading.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(options.input ?? "");
   });
 }
-

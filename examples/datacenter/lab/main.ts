@@ -102,7 +102,11 @@ program
   .option("--no-prometheus", "without Prometheus and node exporters")
   .action(up);
 program.command("down").description("end all of it, also after a crash").addOption(dir()).action(down);
-program.command("status").description("what it consists of, and what of it runs").addOption(dir()).action(status);
+program
+  .command("status")
+  .description("what it consists of, and what of it runs")
+  .addOption(dir())
+  .action(status);
 program
   .command("exec")
   .description("run a command at a place")

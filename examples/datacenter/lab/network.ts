@@ -102,7 +102,8 @@ export function setSysctl(namespace: string, name: string, value: string): void 
     encoding: "utf8",
     env: { ...process.env, PATH },
   });
-  if (done.status !== 0) throw refusal(`${name} cannot be set to ${value}`, done.error?.message ?? done.stderr);
+  if (done.status !== 0)
+    throw refusal(`${name} cannot be set to ${value}`, done.error?.message ?? done.stderr);
 }
 
 function must(args: readonly string[], input?: string): string {

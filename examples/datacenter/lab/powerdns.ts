@@ -49,10 +49,14 @@ export function preparePowerDns(
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(folder, "pdns.conf"), lines.join(""), { mode: 0o600 });
   const util = (...args: string[]) =>
-    execFileSync("pdnsutil", [`--config-dir=${folder}`, ...args], { env, stdio: ["ignore", "ignore", "pipe"] });
+    execFileSync("pdnsutil", [`--config-dir=${folder}`, ...args], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
   util("create-zone", zone, `ns1.${zone}`);
   util("set-meta", zone, "SOA-EDIT-API", "INCREASE");
-  for (const [name, type, content] of ZONE_RECORDS(zone)) util("add-record", zone, name, type, "300", content);
+  for (const [name, type, content] of ZONE_RECORDS(zone))
+    util("add-record", zone, name, type, "300", content);
   return {
     keyFile,
     plan: {

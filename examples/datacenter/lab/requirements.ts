@@ -61,7 +61,8 @@ export function missingParts({ prometheus = true }: { readonly prometheus?: bool
     });
   if (!existsSync("/dev/net/tun"))
     problems.push({ place, problem: "there is no /dev/net/tun", mend: "modprobe tun" });
-  if (!existsSync(AGENT)) problems.push({ place: AGENT, problem: "it is not built", mend: "npm run build:fast" });
+  if (!existsSync(AGENT))
+    problems.push({ place: AGENT, problem: "it is not built", mend: "npm run build:fast" });
   return problems;
 }
 
