@@ -238,6 +238,21 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
         return records.remove(name, checkOwner(request.query, `record ${name}`)).then(gone);
       },
     },
+    {
+      method: "POST",
+      path: "/v1/records/{name}/plan",
+      takes: "json",
+      handle: async (request) => {
+        const name = recordName(request);
+        return ok(await records.plan(name, checkRecordSpec(request.json, `record ${name}`)));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/records/{name}/prepare",
+      takes: "nothing",
+      handle: async (request) => ok(await records.prepare(recordName(request))),
+    },
   ];
 }
 
