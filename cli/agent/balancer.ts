@@ -1,4 +1,4 @@
-import type { AttachOptions, HaproxySettings } from "../../providers/haproxy";
+import { isExporter, type AttachOptions, type HaproxySettings } from "../../providers/haproxy";
 import type { BalancerConfig } from "./config";
 import type { ConfigReader } from "./reader";
 
@@ -56,14 +56,24 @@ function readSocket(reader: ConfigReader, value: unknown, path: readonly string[
 
 function readSettings(reader: ConfigReader, value: unknown): HaproxySettings | undefined {
   const path = ["balancer", "settings"];
-  const from = reader.object(value, path, [...TIMES, "agentCheck"]);
+  const from = reader.object(value, path, [...TIMES, "agentCheck", "exporter"]);
   if (from === undefined) return undefined;
   const times = TIMES.filter((name) => from[name] !== undefined).map(
     (name) =>
       [name, reader.whole(from[name], [...path, name], name === "slowStartMs" ? 0 : 1, 30 * DAY_MS)] as const,
   );
   const agentCheck = from.agentCheck === undefined ? undefined : readAgentCheck(reader, from.agentCheck);
-  return { ...Object.fromEntries(times), ...(agentCheck && { agentCheck }) };
+  const exporter = from.exporter === undefined ? undefined : readExporter(reader, from.exporter);
+  return { ...Object.fromEntries(times), ...(agentCheck && { agentCheck }), ...(exporter && { exporter }) };
+}
+
+function readExporter(reader: ConfigReader, value: unknown): string | undefined {
+  const path = ["balancer", "settings", "exporter"];
+  const mend = "Write it as 10.0.0.2:8405: where Prometheus reads HAProxy's own metrics.";
+  const text = reader.text(value, path, mend);
+  if (text === undefined || isExporter(text)) return text;
+  reader.found(path, `must be an IP address and a port, got ${JSON.stringify(text)}`, mend);
+  return undefined;
 }
 
 function readAgentCheck(reader: ConfigReader, value: unknown): HaproxySettings["agentCheck"] {

@@ -1,7 +1,8 @@
+import { SpillwayError } from "../../lib/errors";
 import { serverLine } from "./members";
 import { serverName } from "./names";
 import type { SavedPool } from "./saved-pools";
-import type { HaproxySettings } from "./settings";
+import { isExporter, type HaproxySettings } from "./settings";
 import { poolStanza } from "./stanza";
 
 /** The whole configuration of a HAProxy that Spillway runs. Members that are known to be up are in it, so that a reload or a restart has them at once. Pure. */
@@ -19,8 +20,34 @@ export function managedConfig(
     "backend spillway",
     "    stick-table type integer size 1",
     "",
+    ...(settings.exporter === undefined ? [] : exporter(settings.exporter)),
     ...pools.map((pool) => savedStanza(pool, settings)),
   ].join("\n");
+}
+
+/**
+ * HAProxy's own metrics for Prometheus. No pool's frontend has a name without a dot.
+ * @throws SpillwayError for an address that HAProxy could not read as one
+ */
+function exporter(address: string): string[] {
+  if (!isExporter(address)) {
+    throw new SpillwayError({
+      place: "HAProxy settings",
+      problem: `\`exporter\` must be an IP address and a port, got ${JSON.stringify(address)}`,
+      mend: "Write it as 10.0.0.2:8405.",
+      attribute: ["settings", "exporter"],
+    });
+  }
+  return [
+    "frontend spillway-exporter",
+    "    mode http",
+    `    bind ${address}`,
+    "    timeout client 10s",
+    "    timeout http-request 10s",
+    "    http-request use-service prometheus-exporter if { path /metrics }",
+    "    http-request return status 404",
+    "",
+  ];
 }
 
 /** A pool's stanza with the members that are known to be up: whoever loads it has them at once. Pure. */

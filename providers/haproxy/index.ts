@@ -4,5 +4,5 @@ export { HaproxyBalancer, type AttachOptions, type HaproxyOptions } from "./hapr
 export { observation, observeHaproxy, type HaproxyObservation, type Observed } from "./observe";
 export { parseStat, type StatRow } from "./parse";
 export { RuntimeClient, RuntimeRefusal, RuntimeSilence, type RuntimeSocket } from "./runtime-client";
-export type { HaproxySettings } from "./settings";
+export { isExporter, type HaproxySettings } from "./settings";
 export { poolStanza, type StanzaPool } from "./stanza";

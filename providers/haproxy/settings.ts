@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /** What may be chosen about a pool's place in HAProxy beyond what the pool itself says. */
 export interface HaproxySettings {
   /** A member that comes up takes so long to reach its full share. Milliseconds. @default 0 */
@@ -16,6 +18,12 @@ export interface HaproxySettings {
   readonly tunnelTimeoutMs?: number;
   /** A request waits so long for a place on a member. Milliseconds. @default 5000 */
   readonly queueTimeoutMs?: number;
+  /**
+   * Where a managed HAProxy gives its own metrics to Prometheus, at `/metrics`: `10.0.0.2:8405`, or `[::1]:8405`. Whoever can connect
+   * there may read them.
+   * @default - nowhere
+   */
+  readonly exporter?: string;
 }
 
 export const DEFAULTS = {
@@ -24,3 +32,11 @@ export const DEFAULTS = {
   tunnelTimeoutMs: 3_600_000,
   queueTimeoutMs: 5_000,
 } as const;
+
+/** Can HAProxy read this as an address and a port to listen at, and as nothing else? */
+export function isExporter(text: string): boolean {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const bare = /^\[(.+)\]$/.exec(host)?.[1];
+  const isAddress = bare === undefined ? isIP(host) === 4 : isIP(bare) === 6;
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}

@@ -48,7 +48,7 @@ export class DnsClient {
     const socket = createSocket("udp4");
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
-      socket.bind(0, "127.0.0.1", () => {
+      socket.bind({ port: 0, address: address.startsWith("127.") ? "127.0.0.1" : undefined }, () => {
         socket.off("error", reject);
         resolve();
       });

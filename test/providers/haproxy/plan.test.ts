@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { BalancerMember, BalancerPool } from "../../../lib/site/ports";
 import { checkConfigurationText, poolStanza } from "../../../providers/haproxy";
 import { tickAt } from "../../../providers/haproxy/clock";
-import { savedStanza } from "../../../providers/haproxy/configuration";
+import { managedConfig, savedStanza } from "../../../providers/haproxy/configuration";
 import { BUCKETS, bucketEndUs, quantileMs } from "../../../providers/haproxy/latency";
 import { planMembers, type PresentServer } from "../../../providers/haproxy/members";
 import { cookieName, serverName, serverNumber } from "../../../providers/haproxy/names";
@@ -307,4 +307,25 @@ describe("names and figures", () => {
     );
     expect(quantileMs([], 0.5)).toBe(0);
   });
+});
+
+describe("a managed HAProxy's own metrics", () => {
+  test.each(["10.0.0.2:8405", "[::1]:8405"])("are given at %s, and nowhere unless asked for", (exporter) => {
+    const text = managedConfig([], "/run/haproxy.sock", { exporter });
+    expect(text).toContain(`    bind ${exporter}\n`);
+    expect(text).toContain("use-service prometheus-exporter if { path /metrics }");
+    expect(managedConfig([], "/run/haproxy.sock", {})).not.toContain("frontend");
+  });
+
+  test.each([
+    "8405",
+    "localhost:8405",
+    "10.0.0.2:0",
+    "10.0.0.2:70000",
+    "::1:8405",
+    "10.0.0.2:1 ssl",
+    "10.0.0.2:1\n",
+  ])("are refused at %j, which is no address and port", (exporter) =>
+    expect(() => managedConfig([], "/run/haproxy.sock", { exporter })).toThrow(/IP address and a port/),
+  );
 });
