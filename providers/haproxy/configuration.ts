@@ -1,5 +1,7 @@
+import { isIP } from "node:net";
+import { SpillwayError } from "../../lib/errors";
 import { serverLine } from "./members";
-import { serverName } from "./names";
+import { endpoint, serverName } from "./names";
 import type { SavedPool } from "./saved-pools";
 import type { HaproxySettings } from "./settings";
 import { poolStanza } from "./stanza";
@@ -19,8 +21,36 @@ export function managedConfig(
     "backend spillway",
     "    stick-table type integer size 1",
     "",
+    ...(settings.exporter === undefined ? [] : exporter(settings.exporter)),
     ...pools.map((pool) => savedStanza(pool, settings)),
   ].join("\n");
+}
+
+/**
+ * HAProxy's own metrics for Prometheus. No pool's frontend has a name without a dot.
+ * @throws SpillwayError for an address that HAProxy could not read as one
+ */
+function exporter(address: string): string[] {
+  const port = Number(/:(\d{1,5})$/.exec(address)?.[1]);
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  if (isIP(host) === 0 || !(port >= 1 && port <= 65_535)) {
+    throw new SpillwayError({
+      place: "HAProxy settings",
+      problem: `\`exporter\` must be an IP address and a port, got ${JSON.stringify(address)}`,
+      mend: "Write it as 10.0.0.2:8405.",
+      attribute: ["settings", "exporter"],
+    });
+  }
+  return [
+    "frontend spillway-exporter",
+    "    mode http",
+    `    bind ${endpoint(host, port)}`,
+    "    timeout client 10s",
+    "    timeout http-request 10s",
+    "    http-request use-service prometheus-exporter if { path /metrics }",
+    "    http-request return status 404",
+    "",
+  ];
 }
 
 /** A pool's stanza with the members that are known to be up: whoever loads it has them at once. Pure. */

@@ -16,6 +16,12 @@ export interface HaproxySettings {
   readonly tunnelTimeoutMs?: number;
   /** A request waits so long for a place on a member. Milliseconds. @default 5000 */
   readonly queueTimeoutMs?: number;
+  /**
+   * Where a managed HAProxy gives its own metrics to Prometheus, at `/metrics`: `10.0.0.2:8405`, or `[::1]:8405`. Whoever can connect
+   * there may read them.
+   * @default - nowhere
+   */
+  readonly exporter?: string;
 }
 
 export const DEFAULTS = {

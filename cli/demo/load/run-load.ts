@@ -24,10 +24,16 @@ export interface RunningLoad {
 
 /**
  * Starts the load in a process of its own.
+ * @param through a command that runs the command after it, in the same process: `ip netns exec NAME`
  * @throws SpillwayError if the process does not begin
  */
-export async function startLoad(options: LoadOptions, handlers: LoadHandlers = {}): Promise<RunningLoad> {
-  const child = spawn(process.execPath, [loadEntry()], { stdio: ["pipe", "pipe", "pipe"] });
+export async function startLoad(
+  options: LoadOptions,
+  handlers: LoadHandlers = {},
+  through: readonly string[] = [],
+): Promise<RunningLoad> {
+  const [command, ...args] = [...through, process.execPath, loadEntry()];
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
   let complaint = "";
   child.stderr.on(
     "data",
