@@ -81,7 +81,7 @@ function haproxy(site, command) {
 
 async function setWeights(weights) {
   const answers = Object.entries(weights).map(([site, weight]) => `{${weight}, '${sites[site].address}'}`);
-  const content = `A "return pickwrandom({${answers.join(", ")}})"`;
+  const content = `A "pickwrandom({${answers.join(", ")}})"`;
   const answer = await fetch(`${powerdns.api}/api/v1/servers/localhost/zones/${powerdns.zone}.`, {
     method: "PATCH",
     headers: { "x-api-key": powerdns.key },
