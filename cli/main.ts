@@ -63,10 +63,14 @@ program
 program
   .command("agent")
   .description("Run a site's agent: members, local balancer, health, sessions, images")
-  .requiredOption("--site <name>", "the site's name, as the stack calls it")
-  .requiredOption("--state <dir>", "where it keeps its state; survives restarts")
-  .requiredOption("--token-file <file>", "file that holds the bearer token (at least 16 characters)")
-  .option("--listen <host:port>", "address of its API; TLS is required off loopback", "127.0.0.1:7501")
+  .option("--config <file>", "what it runs on (HAProxy, PowerDNS, ...), as JSON; options win over it")
+  .option("--site <name>", "the site's name, as the stack calls it")
+  .option("--state <dir>", "where it keeps its state; survives restarts")
+  .option("--token-file <file>", "file that holds the bearer token (at least 16 characters)")
+  .option(
+    "--listen <host:port>",
+    "address of its API; TLS is required off loopback (default: 127.0.0.1:7501)",
+  )
   .option("--tls-cert <file>", "certificate (PEM)")
   .option("--tls-key <file>", "its private key (PEM)")
   .option("--name-server <host:port>", "answer for the global name here, UDP and TCP")

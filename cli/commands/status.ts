@@ -109,6 +109,8 @@ function render(sites: readonly SiteNow[], hooks: Record<string, HookNow>): stri
         : `${formatBytes(image.presentBytes)} of ${formatBytes(image.sizeBytes)} here`;
       lines.push(`${entry.site}: image ${image.digest.slice(0, 19)}… ${state}`);
     }
+    if (entry.context.recordsProblem !== undefined)
+      lines.push(`${entry.site}: ${entry.context.recordsProblem}`);
     for (const record of entry.context.records) {
       const answers = record.spec.answers.map((answer) => `${answer.site} ${answer.weight} %`).join(", ");
       lines.push(`${entry.site}: record ${record.name} ${answers}, TTL ${record.spec.ttlSeconds} s`);

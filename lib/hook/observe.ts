@@ -34,7 +34,8 @@ export function siteObserver(options: SiteObserverOptions): Observer {
     const nameServer = looks.get(manifest.record.nameServerSite)?.context;
     const onPrem = siteObservation(manifest.onPrem, onPremLook, manifest.onPrem.members);
     const cloud = siteObservation(manifest.cloud, cloudLook, 0);
-    const weights = nameServer && weightsOf(nameServer, manifest.record.name);
+    const isKnown = nameServer !== undefined && nameServer.recordsProblem === undefined;
+    const weights = isKnown ? weightsOf(nameServer, manifest.record.name) : undefined;
     return {
       at: Date.now(),
       onPrem,

@@ -1,3 +1,5 @@
+import type { ProblemReport } from "../errors";
+
 /**
  * The site agent's HTTP API, as types. `openapi.yaml` beside this file says the same for other languages, and a test holds the
  * two together. All times are milliseconds (durations) or milliseconds since 1970 (`…At`).
@@ -9,6 +11,7 @@
  * |---------------------------------------|-----------------|--------|
  * | GET    /v1/health                     |                 | {@link Health} |
  * | GET    /v1/context                    |                 | {@link SiteContext} |
+ * | GET    /v1/parts                      |                 | {@link SiteParts}: what the site runs on, looked at now. Changes nothing |
  * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
  * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
  * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |
@@ -49,6 +52,7 @@ export interface ApiProblem {
     | "image-in-use"
     | "port-taken"
     | "no-name-server"
+    | "part-unavailable"
     | "disk-full"
     | "too-large"
     | "internal";
@@ -316,8 +320,25 @@ export interface SiteContext {
   readonly images: readonly ImageStatus[];
   readonly link: { readonly rateBps: number; readonly rateIs: "measured" | "assumed" };
   readonly records: readonly RecordStatus[];
+  /** Why the name server cannot be asked; then it is not known which records there are. */
+  readonly recordsProblem?: string;
   /** Where the name server answers, `address:port`, if this site has one. */
   readonly nameServer?: string;
+}
+
+/** A part that a site runs on, and what is wrong with it. */
+export interface PartStatus {
+  readonly part: "launcher" | "balancer" | "nameServer";
+  /** `embedded`, `haproxy`, `powerdns`, … */
+  readonly kind: string;
+  /** With any of these it does not do its work. */
+  readonly problems: readonly ProblemReport[];
+  /** It works, but not as well as it could. */
+  readonly advice: readonly ProblemReport[];
+}
+
+export interface SiteParts {
+  readonly parts: readonly PartStatus[];
 }
 
 /** Something the site did. Kept across restarts (the last 10,000). */

@@ -1,3 +1,4 @@
+import type { ProblemReport } from "../errors";
 import type { MonitorSpec, PoolSpec, PoolTraffic, QuiesceSpec, RecordSpec, RecordStatus } from "./api";
 
 /**
@@ -9,6 +10,14 @@ export interface SitePorts {
   readonly balancer: Balancer;
   /** Only at a site that answers for the global name. */
   readonly nameServer?: NameServer;
+}
+
+/** What a look at a part of the site found. */
+export interface PartCheck {
+  /** With any of these it does not do its work. */
+  readonly problems: readonly ProblemReport[];
+  /** It works, but not as well as it could. */
+  readonly advice: readonly ProblemReport[];
 }
 
 /** A running member, as it must be remembered across a restart of the agent. JSON. */
@@ -33,6 +42,8 @@ export interface LaunchRequest {
 
 /** Starts and ends members from an image. */
 export interface Launcher {
+  /** What it is, in a word. @default "process" */
+  readonly kind?: string;
   /** Idempotent in `request.id`: a member of that id that runs already is returned. */
   launch(request: LaunchRequest, signal: AbortSignal): Promise<MemberHandle>;
   /** Is it still the same running member (not another process that got its id)? */
@@ -92,6 +103,8 @@ export interface BalancerPoolView {
 
 /** The local balancer of a site. */
 export interface Balancer {
+  /** What it is, in a word. @default "embedded" */
+  readonly kind?: string;
   /** Starts it, or adopts the one that runs already with its pools and users. */
   start(): Promise<void>;
   /** Makes the pool so, new or changed. @throws SpillwayError with code `port-taken` in its cause when it cannot listen */
@@ -99,12 +112,22 @@ export interface Balancer {
   /** Undefined when it holds no such pool. */
   view(pool: string): Promise<BalancerPoolView | undefined>;
   remove(pool: string): Promise<void>;
+  /** Looks whether it can do its work, and changes nothing that serves. @default - there is nothing that could be wrong */
+  check?(signal: AbortSignal): Promise<PartCheck>;
   /** Ends the balancer itself (the lab's clean-up; an agent's stop does not). */
   stop(): Promise<void>;
 }
 
 /** The authoritative server of the global name. */
 export interface NameServer {
+  /** What it is, in a word. @default "embedded" */
+  readonly kind?: string;
+  /**
+   * Its records are kept beyond the agent's own state, and others may write there: one of this agent's that the agent does not know
+   * is taken up, and removed only when that is asked for. Otherwise it holds what the agent knows, and nothing besides.
+   * @default false
+   */
+  readonly keepsRecords?: boolean;
   /** Starts it, or adopts the one that runs already. */
   start(): Promise<void>;
   /** `address:port` it answers on, UDP and TCP. */
@@ -113,5 +136,7 @@ export interface NameServer {
   get(name: string): Promise<RecordStatus | undefined>;
   list(): Promise<readonly RecordStatus[]>;
   remove(name: string): Promise<void>;
+  /** Looks whether it can do its work, and changes nothing. @default - there is nothing that could be wrong */
+  check?(signal: AbortSignal): Promise<PartCheck>;
   stop(): Promise<void>;
 }

@@ -15,7 +15,11 @@ export function throughSilence<T>(site: string, look: () => Promise<Look<T>>): (
       return await look();
     } catch (error) {
       if (!(error instanceof SiteError) || !error.isSilence) throw error;
-      return { done: false, message: `the agent of site ${site} cannot be asked now; asking again` };
+      const why =
+        error.code === "part-unavailable"
+          ? `site ${site}: ${error.report.problem}`
+          : `the agent of site ${site} cannot be asked now`;
+      return { done: false, message: `${why}; asking again` };
     }
   };
 }

@@ -64,7 +64,7 @@ function levelProblem(place: string, level: string): ProblemReport {
   };
 }
 
-function versionProblems(place: string, version: string): ProblemReport[] {
+export function versionProblems(place: string, version: string): ProblemReport[] {
   const parsed = parseVersion(version);
   if (parsed && (parsed.major > 2 || (parsed.major === 2 && parsed.minor >= 6))) return [];
   return [

@@ -1,10 +1,12 @@
 import { mkdirSync } from "node:fs";
-import type { Balancer, BalancerPool, BalancerPoolView } from "../../lib/site/ports";
+import type { Balancer, BalancerPool, BalancerPoolView, PartCheck } from "../../lib/site/ports";
 import { NO_QUIESCE, nextOrder } from "../local/balancer/quiesce";
 import { AttachedDaemon } from "./attached";
 import type { Daemon } from "./daemon";
+import { diagnoseHaproxy } from "./doctor";
 import { ManagedDaemon } from "./managed";
 import { reconcile } from "./reconcile";
+import { checkProgram } from "./program-check";
 import { PoolFile, type SavedPool } from "./saved-pools";
 import { serverName } from "./names";
 import type { HaproxySettings } from "./settings";
@@ -39,6 +41,7 @@ export interface AttachOptions {
  * compared with what it should hold at every look, so that a reload, a restart or an order that was cut off mends itself.
  */
 export class HaproxyBalancer implements Balancer {
+  readonly kind = "haproxy";
   private readonly daemon: Daemon;
   private readonly file: PoolFile;
   private readonly settings: HaproxySettings;
@@ -124,6 +127,17 @@ export class HaproxyBalancer implements Balancer {
         this.keep(next);
         this.memories.delete(name);
       }),
+    );
+  }
+
+  /** {@link Balancer.check}. Of one that Spillway runs: its program; of the user's own: sockets, level, version and stanzas. */
+  check(signal: AbortSignal): Promise<PartCheck> {
+    const { attach, program } = this.options;
+    if (attach === undefined) return checkProgram(program);
+    const { settings } = this;
+    // In turn: a server that is tried in a backend would be found there, and mended away.
+    return this.inTurn(() =>
+      diagnoseHaproxy({ ...attach, settings, pools: this.known().map(({ spec }) => spec), signal }),
     );
   }
 

@@ -1,6 +1,6 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordSpec, RecordStatus } from "../../lib/site/api";
-import type { NameServer } from "../../lib/site/ports";
+import type { NameServer, PartCheck } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
@@ -30,6 +30,8 @@ import { warmUp } from "./warm-up";
  * answers on when the agent is gone.
  */
 export class PowerDnsNameServer implements NameServer {
+  readonly kind = "powerdns";
+  readonly keepsRecords = true;
   private readonly settings: Settings;
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
@@ -49,6 +51,12 @@ export class PowerDnsNameServer implements NameServer {
   /** Finds out whether everything that is needed is there. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
     throwProblems((await checkServer(this.settings)).problems);
+  }
+
+  /** {@link NameServer.check} */
+  async check(): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings);
+    return { problems, advice: warnings };
   }
 
   /**

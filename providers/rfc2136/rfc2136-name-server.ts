@@ -1,6 +1,6 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordSpec, RecordStatus } from "../../lib/site/api";
-import type { NameServer } from "../../lib/site/ports";
+import type { NameServer, PartCheck } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
@@ -31,6 +31,8 @@ const LOOK_MS = 50;
  * weights and no health checks of its own: {@link planAnswers} says what becomes of them.
  */
 export class Rfc2136NameServer implements NameServer {
+  readonly kind = "rfc2136";
+  readonly keepsRecords = true;
   private readonly settings: Settings;
   private readonly index: Index;
   private readonly changes = new Mutex();
@@ -48,6 +50,12 @@ export class Rfc2136NameServer implements NameServer {
   /** Finds out whether the server takes our updates, and changes nothing. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
     throwProblems((await checkServer(this.settings)).problems);
+  }
+
+  /** {@link NameServer.check} */
+  async check(): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings);
+    return { problems, advice: warnings };
   }
 
   /** What would be answered, with notes and problems for the plan. Asks nobody. */

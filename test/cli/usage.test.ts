@@ -34,7 +34,11 @@ describe("wrong usage ends with 2, says what is wrong, and does nothing", () => 
   test.each<[string, string[], RegExp]>([
     ["an unknown command", ["burst"], /unknown command 'burst'/],
     ["an unknown option", ["lab", "--colour"], /unknown option '--colour'/],
-    ["an option that is missing", ["agent", "--site", "a"], /required option '--state <dir>' not specified/],
+    [
+      "options that are missing",
+      ["agent", "--site", "a"],
+      /required options '--state <dir>', '--token-file <file>' not specified/,
+    ],
     ["an option without its value", ["doctor", "--dir"], /option '--dir <dir>' argument missing/],
     ["more arguments than there are", ["init", "one", "two"], /too many arguments/],
     ["no number", ["lab", "--port", "http"], /'--port <n>' argument 'http'.* whole number from 1 to 65535/],

@@ -33,6 +33,12 @@ export interface AgentOptions {
   /** Needed on any address but loopback. */
   readonly tls?: TlsFiles;
   readonly ports: SitePorts;
+  /**
+   * A balancer or name server that does not start is tried again every few seconds, and only what needs it is refused meanwhile.
+   * Otherwise the agent does not start either.
+   * @default false
+   */
+  readonly waitForParts?: boolean;
   /** Gets one line for each thing worth telling. Never a token. @default nobody */
   readonly log?: (line: string) => void;
   /** The rate of the link into this site while none was measured, bits per second. @default 100000000 */
@@ -54,7 +60,7 @@ export interface RunningAgent {
 
 /**
  * Starts a site's agent: takes up what runs already, then listens.
- * @throws SpillwayError for a token, an address, a state directory or a helper that it cannot work with
+ * @throws SpillwayError for a token, an address, a state directory or a part that it cannot work with
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { site, stateDir, ports } = options;
@@ -99,10 +105,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closing.push(() => store.close());
     const balancer = new Reviver("the balancer", () => ports.balancer.start(), log);
     const pools: Pools = new Pools(file.state, store, { site, ports, events, balancer, log, save });
-    const records = new NameRecords(site, file.state, ports.nameServer, { events, save, log });
+    const waits = options.waitForParts ?? false;
+    const records = new NameRecords(site, file.state, ports.nameServer, { events, save, log, waits });
     const images: Images = new Images(store, pools, ports.launcher, events);
     const router = new Router(
-      routesOf({ site, version, startedAt: Date.now(), pools, images, records, events }),
+      routesOf({ site, version, startedAt: Date.now(), ports, balancer, pools, images, records, events }),
     );
     // A helper that serves nobody yet goes with an agent that cannot start; one that has users stays for the next agent.
     closing.push(async () => {
@@ -110,7 +117,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       if (Object.keys(file.state.pools).length === 0) await ports.balancer.stop();
       if (Object.keys(file.state.records).length === 0) await ports.nameServer?.stop();
     });
-    await ports.balancer.start();
+    closing.push(() => balancer.stop());
+    await balancer.begin(waits);
     closing.push(() => records.stop());
     await records.start();
     closing.push(() => pools.stop());

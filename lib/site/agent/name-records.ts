@@ -1,4 +1,4 @@
-import { messageOf } from "../../errors";
+import { messageOf, type ProblemReport } from "../../errors";
 import { sleep } from "../../wait";
 import type { RecordSpec, RecordStatus } from "../api";
 import type { NameServer } from "../ports";
@@ -25,6 +25,8 @@ export class NameRecords {
       readonly events: EventLog;
       readonly save: () => Promise<void>;
       readonly log: (line: string) => void;
+      /** {@link AgentOptions.waitForParts} */
+      readonly waits: boolean;
     },
   ) {
     this.reviver = nameServer && new Reviver("the name server", () => nameServer.start(), context.log);
@@ -35,28 +37,42 @@ export class NameRecords {
     return this.nameServer?.endpoint;
   }
 
+  /** What keeps the name server from being used. */
+  get problems(): readonly ProblemReport[] {
+    return this.reviver?.problems ?? [];
+  }
+
   async start(): Promise<void> {
-    if (!this.nameServer) return;
-    await this.nameServer.start();
-    await this.restore();
+    if (!this.reviver) return;
+    await this.reviver.begin(this.context.waits);
+    try {
+      if (this.reviver.isThere) await this.restore();
+    } catch (error) {
+      if (!this.context.waits) throw error;
+    }
     this.watching = this.watch();
   }
 
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.watching;
+    await this.reviver?.stop();
   }
 
   put(name: string, spec: RecordSpec): Promise<RecordStatus> {
     const server = this.mustHaveServer(name, 409);
     return this.changes.run(async () => {
+      // Refused before it is written down: nothing is half changed.
+      this.reviver?.mustBeThere();
       const before = this.state.records[name];
-      if (before) mustOwn(name, before.spec.owner, spec.owner);
+      const owner = before?.spec.owner ?? (await this.heldBy(name, server));
+      if (owner !== undefined) mustOwn(name, owner, spec.owner);
       this.state.records[name] = { name, spec };
       await this.context.save();
       const status = await this.asked(() => server.put(name, spec)).catch(async (error: unknown) => {
-        // Silence may have been a yes, and is asked about again; a refusal is none.
-        if (isRefusal(error)) await this.takeBack(name, before);
+        // A refusal is no. Of one that went away it is not known, so it is given again what was declared before. Any other silence may
+        // have been a yes, and is asked about again.
+        if (isRefusal(error) || this.reviver?.isThere === false) await this.takeBack(name, before);
         throw error;
       });
       if (!sameSpec(before?.spec, spec)) {
@@ -77,12 +93,13 @@ export class NameRecords {
     const server = this.mustHaveServer(name, 404);
     return this.changes.run(async () => {
       const before = this.state.records[name];
-      if (!before) throw notFound(this.site, name);
-      mustOwn(name, before.spec.owner, owner);
+      const holder = before?.spec.owner ?? (await this.heldBy(name, server));
+      if (holder === undefined) throw notFound(this.site, name);
+      mustOwn(name, holder, owner);
       await this.asked(() => server.remove(name));
       delete this.state.records[name];
       await this.context.save();
-      this.context.events.add("record-removed", name, answersOf(before.spec));
+      this.context.events.add("record-removed", name, before ? answersOf(before.spec) : "");
     });
   }
 
@@ -91,41 +108,52 @@ export class NameRecords {
     return server ? this.asked(() => server.list()) : [];
   }
 
-  /** A name server that does not answer is started again, once, and asked again. */
+  /** Who declared a record of this agent's that it does not know: it lost its state. */
+  private async heldBy(name: string, server: NameServer): Promise<string | undefined> {
+    if (!server.keepsRecords) return undefined;
+    return (await this.asked(() => server.get(name)))?.spec.owner;
+  }
+
+  /** A name server that does not answer is started again, once, and asked again. @throws AgentError `part-unavailable` */
   private async asked<T>(ask: () => Promise<T>): Promise<T> {
     try {
+      this.reviver?.mustBeThere();
       const answer = await ask();
       this.reviver?.answered();
       return answer;
     } catch (error) {
-      if (isRefusal(error)) throw error;
-      try {
-        await this.reviver?.revive(error);
-        return await ask();
-      } catch (again) {
-        throw new AgentError(
-          "internal",
-          {
-            place: `site ${this.site}`,
-            problem: `the name server does not answer: ${messageOf(again)}`,
-            mend: "The agent goes on trying to start it; its log says why it ends.",
-          },
-          { status: 503, cause: again },
-        );
-      }
+      if (isRefusal(error) || this.reviver === undefined) throw error;
+      const { reviver } = this;
+      await reviver.revive(error).catch((why: unknown) => {
+        throw reviver.unavailable(why);
+      });
+      return await ask().catch((again: unknown) => {
+        throw isRefusal(again) ? again : reviver.unavailable(again);
+      });
     }
   }
 
   private async watch(): Promise<void> {
     const { signal } = this.stopping;
+    let logged: string | undefined;
     while (!signal.aborted) {
       await sleep(LOOK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      await this.restore().catch((error: unknown) => this.context.log(messageOf(error)));
+      try {
+        await this.restore();
+        logged = undefined;
+      } catch (error) {
+        // What keeps it from being there is logged where it is started.
+        if (messageOf(error) !== logged && this.reviver?.isThere) this.context.log(messageOf(error));
+        logged = messageOf(error);
+      }
     }
   }
 
-  /** What the name server lost is given to it again; what it has besides is removed. */
+  /**
+   * What the name server lost is given to it again. What it has besides is removed where it is the agent's own; elsewhere the agent
+   * has lost its state, and takes the records up: users are sent by them.
+   */
   private restore(): Promise<void> {
     const server = this.nameServer;
     if (!server) return Promise.resolve();
@@ -136,8 +164,18 @@ export class NameRecords {
         await server.put(name, spec);
         this.context.events.add("record-changed", name, `restored: ${answersOf(spec)}`);
       }
-      for (const name of held.keys()) if (!this.state.records[name]) await server.remove(name);
+      for (const status of held.values())
+        if (!this.state.records[status.name]) await this.unknown(status, server);
     });
+  }
+
+  private async unknown({ name, spec }: RecordStatus, server: NameServer): Promise<void> {
+    if (!server.keepsRecords) return server.remove(name);
+    // One whose answers somebody changed is not declared anew from them.
+    if (spec.answers.length === 0) return;
+    this.state.records[name] = { name, spec };
+    await this.context.save();
+    this.context.events.add("record-changed", name, `taken up: ${answersOf(spec)}`);
   }
 
   private async takeBack(name: string, before: NameRecord | undefined): Promise<void> {

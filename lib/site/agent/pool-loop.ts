@@ -34,6 +34,7 @@ export interface PoolLoopContext {
 export class PoolLoop {
   private view: ReadonlyMap<string, BalancerMemberView> | undefined;
   private trouble: string | undefined;
+  private logged: string | undefined;
   /** What the balancer was told last; undefined when it may have forgotten. */
   private told: string | undefined;
   private drained: ReadonlySet<string> = new Set();
@@ -126,8 +127,9 @@ export class PoolLoop {
       await this.step();
     } catch (error) {
       this.trouble = messageOf(error);
-      this.context.log(`pool ${this.record.name}: ${this.trouble}`);
+      if (this.trouble !== this.logged) this.context.log(`pool ${this.record.name}: ${this.trouble}`);
     }
+    this.logged = this.trouble;
     this.tellPhase();
   }
 
@@ -166,6 +168,8 @@ export class PoolLoop {
   private async askBalancer(): Promise<ReadonlyMap<string, BalancerMemberView> | undefined> {
     const { ports, balancer } = this.context;
     try {
+      // One that runs without what it needs may answer, and even take half of what it is told.
+      balancer.mustBeThere();
       const seen = await ports.balancer.view(this.record.name);
       balancer.answered();
       if (!seen) this.told = undefined;

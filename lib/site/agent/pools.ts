@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { formatBytes } from "../../duration";
-import { messageOf } from "../../errors";
 import type { ImageStore } from "../../image";
 import type { GateSpec, PoolContext, PoolSpec, PoolStatus, PoolTraffic, QuiesceSpec } from "../api";
 import { Mutex } from "./mutex";
@@ -45,6 +44,7 @@ export class Pools {
 
   put(name: string, spec: PoolSpec): Promise<PoolStatus> {
     return this.images.run(async () => {
+      this.context.balancer.mustBeThere();
       const before = this.state.pools[name];
       if (before) this.mustOwn(before, spec.owner);
       await this.mustHaveImage(name, spec.image);
@@ -124,22 +124,15 @@ export class Pools {
     return this.traffic(name);
   }
 
-  /** @throws AgentError with status 503 while the balancer cannot be asked: silence is not zero users */
+  /** @throws AgentError `part-unavailable` while the balancer cannot be asked: silence is not zero users */
   async traffic(name: string): Promise<PoolTraffic> {
     const { record } = this.mustBeHere(name);
     try {
+      this.context.balancer.mustBeThere();
       const seen = await this.context.ports.balancer.view(name);
       return seen ? seen.traffic : untold(record);
     } catch (error) {
-      throw new AgentError(
-        "internal",
-        {
-          place: `pool ${name}`,
-          problem: `the balancer does not answer, so nobody knows who is at the pool: ${messageOf(error)}`,
-          mend: "The agent starts it again; ask again.",
-        },
-        { status: 503, cause: error },
-      );
+      throw error instanceof AgentError ? error : this.context.balancer.unavailable(error);
     }
   }
 

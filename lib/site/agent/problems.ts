@@ -14,6 +14,7 @@ const STATUS = {
   "image-in-use": 409,
   "port-taken": 409,
   "no-name-server": 409,
+  "part-unavailable": 503,
   "disk-full": 507,
   "too-large": 413,
   internal: 500,
@@ -62,7 +63,7 @@ export function problemOf(
 /** A refusal with a reason, not trouble on the way to whoever was asked. */
 export function isRefusal(error: unknown): boolean {
   const code = error instanceof SpillwayError ? codeIn(error.cause) : undefined;
-  return code !== undefined && code !== "internal";
+  return code !== undefined && code !== "internal" && code !== "part-unavailable";
 }
 
 function codeIn(cause: unknown): ApiProblem["code"] | undefined {

@@ -1,4 +1,6 @@
-import type { Health, SiteContext } from "../api";
+import { SpillwayError } from "../../errors";
+import type { Health, RecordStatus, SiteContext, SiteParts } from "../api";
+import type { SitePorts } from "../ports";
 import {
   checkGateSpec,
   checkOwner,
@@ -20,8 +22,10 @@ import {
 } from "./image-bodies";
 import { type Images, MAX_SEGMENT_BYTES } from "./images";
 import type { NameRecords } from "./name-records";
+import { partStatuses } from "./parts";
 import type { Pools } from "./pools";
 import { AgentError } from "./problems";
+import type { Reviver } from "./reviver";
 import type { Answer, Request, Route } from "./router";
 
 /** What the routes act upon. */
@@ -29,11 +33,16 @@ export interface SiteRooms {
   readonly site: string;
   readonly version: string;
   readonly startedAt: number;
+  readonly ports: SitePorts;
+  readonly balancer: Reviver;
   readonly pools: Pools;
   readonly images: Images;
   readonly records: NameRecords;
   readonly events: EventLog;
 }
+
+/** A look at all parts takes so long at most. */
+const PARTS_MS = 8_000;
 
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
@@ -45,6 +54,12 @@ function siteRoutes(rooms: SiteRooms): readonly Route[] {
   return [
     { method: "GET", path: "/v1/health", takes: "nothing", open: true, handle: () => ok(healthOf(rooms)) },
     { method: "GET", path: "/v1/context", takes: "nothing", handle: async () => ok(await contextOf(rooms)) },
+    {
+      method: "GET",
+      path: "/v1/parts",
+      takes: "nothing",
+      handle: async ({ signal }) => ok(await partsOf(rooms, signal)),
+    },
     {
       method: "GET",
       path: "/v1/events",
@@ -230,17 +245,39 @@ function healthOf({ site, version, startedAt }: SiteRooms): Health {
   return { site, version, uptimeMs: Date.now() - startedAt };
 }
 
+async function partsOf({ ports, balancer, records }: SiteRooms, signal: AbortSignal): Promise<SiteParts> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PARTS_MS)]);
+  const known = { balancer: balancer.problems, nameServer: records.problems };
+  return { parts: await partStatuses(ports, limit, known) };
+}
+
 async function contextOf({ site, pools, images, records }: SiteRooms): Promise<SiteContext> {
-  const [contexts, held, named] = await Promise.all([pools.contexts(), images.store.list(), records.list()]);
+  const [contexts, held, named] = await Promise.all([
+    pools.contexts(),
+    images.store.list(),
+    namedOf(records),
+  ]);
   return {
     site,
     at: Date.now(),
     pools: contexts,
     images: held,
     link: images.store.linkRate(),
-    records: named,
+    ...named,
     nameServer: records.endpoint,
   };
+}
+
+/** Who sees to users must not be blind because names cannot be asked about. */
+async function namedOf(records: NameRecords): Promise<Pick<SiteContext, "records" | "recordsProblem">> {
+  let held: readonly RecordStatus[];
+  try {
+    held = await records.list();
+  } catch (error) {
+    if (!(error instanceof SpillwayError)) throw error;
+    return { records: [], recordsProblem: error.report.problem };
+  }
+  return { records: held };
 }
 
 function after(query: URLSearchParams): number {

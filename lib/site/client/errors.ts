@@ -21,7 +21,7 @@ export class SiteError extends SpillwayError {
 
   /** True when nothing is known about the site's state: it may do its work well, only nobody can ask it. */
   get isSilence(): boolean {
-    return this.code === "unreachable" || this.code === "slow";
+    return this.code === "unreachable" || this.code === "slow" || this.code === "part-unavailable";
   }
 }
 

@@ -13,6 +13,7 @@ import type {
   SegmentAnswer,
   SiteContext,
   SiteEvents,
+  SiteParts,
   TransferEstimate,
   TransferRequest,
   TransferState,
@@ -60,6 +61,11 @@ export class SiteClient implements ImageTarget {
 
   context(options?: CallOptions): Promise<SiteContext> {
     return this.required({ method: "GET", path: "/v1/context", ...options });
+  }
+
+  /** What the site runs on, looked at now, with all that keeps it from its work. */
+  parts(options?: CallOptions): Promise<SiteParts> {
+    return this.required({ method: "GET", path: "/v1/parts", ...options });
   }
 
   /** What the site did after event number `after`, in order. */

@@ -105,9 +105,23 @@ export class Transport {
       );
     }
     if (answer.status === 404 && problem.code === "not-found") return undefined;
-    const { code, place, mend, attribute, withoutCopies } = problem;
-    const report = { place: `site ${this.site}, ${place}`, problem: problem.problem, mend, attribute };
-    throw new SiteError(code, report, { withoutCopies });
+    throw this.refusal(problem);
+  }
+
+  private refusal({ code, place, problem, mend, attribute, withoutCopies }: ApiProblem): SiteError {
+    const report = { place: `site ${this.site}, ${place}`, problem, mend, attribute };
+    return new SiteError(code, report, { withoutCopies });
+  }
+
+  /** The agent is there, and lacks what it needs: that is the reason, not that it cannot be reached. */
+  private lacking(answer: Answer): SiteError | undefined {
+    try {
+      const problem = asProblem(JSON.parse(answer.body.toString("utf8")));
+      return problem?.code === "part-unavailable" ? this.refusal(problem) : undefined;
+    } catch {
+      // What stands before an agent answers as it likes.
+      return undefined;
+    }
   }
 
   /** Undefined elsewhere than on Linux. */
@@ -143,7 +157,7 @@ export class Transport {
         if (answer.status === 401)
           throw wrongToken(this.site, this.endpoint.endpoint, token?.source ?? "nowhere");
         if (!PASSING_STATUSES.has(answer.status)) return answer;
-        failure = this.down(`it answers with status ${answer.status}`, started);
+        failure = this.lacking(answer) ?? this.down(`it answers with status ${answer.status}`, started);
       } catch (error) {
         if (!(error instanceof TryFailed)) throw error;
         if (error.kind !== "away") this.dropIdle();

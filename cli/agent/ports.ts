@@ -1,0 +1,28 @@
+import type { SitePorts } from "../../lib/site/ports";
+import { HaproxyBalancer } from "../../providers/haproxy";
+import { localPorts } from "../../providers/local";
+import { PowerDnsNameServer } from "../../providers/powerdns";
+import { Rfc2136NameServer } from "../../providers/rfc2136";
+import type { AgentConfig } from "./config";
+
+/** What a site runs on, as configured. Starts nothing. */
+export function portsOf(config: Pick<AgentConfig, "stateDir" | "balancer" | "nameServer">): SitePorts {
+  const { stateDir, balancer, nameServer } = config;
+  const embedded = localPorts({
+    stateDir,
+    nameServer: nameServer?.kind === "embedded" ? nameServer.listen : undefined,
+  });
+  return {
+    ...embedded,
+    ...(balancer.kind === "haproxy" ? { balancer: haproxy(stateDir, balancer) } : {}),
+    ...(nameServer?.kind === "powerdns" ? { nameServer: new PowerDnsNameServer(nameServer.options) } : {}),
+    ...(nameServer?.kind === "rfc2136" ? { nameServer: new Rfc2136NameServer(nameServer.options) } : {}),
+  };
+}
+
+function haproxy(
+  stateDir: string,
+  { attach, program, settings }: Extract<AgentConfig["balancer"], { kind: "haproxy" }>,
+): HaproxyBalancer {
+  return new HaproxyBalancer({ stateDir, attach, program, settings });
+}

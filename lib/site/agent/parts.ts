@@ -1,0 +1,61 @@
+import { messageOf, SpillwayError, SpillwayErrors, type ProblemReport } from "../../errors";
+import type { PartStatus } from "../api";
+import type { PartCheck, SitePorts } from "../ports";
+
+/** What is known to keep a part from being used, besides what its own check finds. */
+export type KnownProblems = Readonly<Partial<Record<PartStatus["part"], readonly ProblemReport[]>>>;
+
+const NOTHING: PartCheck = { problems: [], advice: [] };
+
+/** Looks at every part of a site, all at the same time. Changes nothing, and throws nothing: what goes wrong is a problem of its part. */
+export async function partStatuses(
+  ports: SitePorts,
+  signal: AbortSignal,
+  known: KnownProblems = {},
+): Promise<readonly PartStatus[]> {
+  const { launcher, balancer, nameServer } = ports;
+  const looks: Promise<PartStatus>[] = [
+    Promise.resolve({ part: "launcher", kind: launcher.kind ?? "process", ...NOTHING }),
+    statusOf("balancer", balancer, signal, known.balancer),
+  ];
+  if (nameServer) looks.push(statusOf("nameServer", nameServer, signal, known.nameServer));
+  return Promise.all(looks);
+}
+
+async function statusOf(
+  part: PartStatus["part"],
+  port: { readonly kind?: string; check?(signal: AbortSignal): Promise<PartCheck> },
+  signal: AbortSignal,
+  known: readonly ProblemReport[] = [],
+): Promise<PartStatus> {
+  const { problems, advice } = await checked(part, port, signal);
+  return { part, kind: port.kind ?? "embedded", problems: distinct([...problems, ...known]), advice };
+}
+
+async function checked(
+  part: PartStatus["part"],
+  port: { check?(signal: AbortSignal): Promise<PartCheck> },
+  signal: AbortSignal,
+): Promise<PartCheck> {
+  const late = new Promise<never>((_, reject) =>
+    signal.addEventListener("abort", () => reject(new Error("it did not answer in time")), { once: true }),
+  );
+  // Whichever comes second is nobody's to catch.
+  late.catch(() => undefined);
+  try {
+    return (await Promise.race([port.check?.(signal), late].slice(0, port.check ? 2 : 1))) ?? NOTHING;
+  } catch (error) {
+    if (error instanceof SpillwayErrors)
+      return { problems: error.errors.map(({ report }) => report), advice: [] };
+    const report =
+      error instanceof SpillwayError
+        ? error.report
+        : { place: part, problem: messageOf(error), mend: "Look at its log, and ask again." };
+    return { problems: [report], advice: [] };
+  }
+}
+
+function distinct(reports: readonly ProblemReport[]): readonly ProblemReport[] {
+  const key = ({ place, problem }: ProblemReport) => JSON.stringify([place, problem]);
+  return [...new Map(reports.map((report) => [key(report), report])).values()];
+}
