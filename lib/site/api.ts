@@ -237,16 +237,33 @@ export interface GateSpec {
 }
 
 /**
- * How users who keep a connection are moved. `share` of the kept-alive connections (chosen by a stable hash, so that no user is
- * bounced twice) get `Connection: close` with their next answer; idle ones are closed after `idleCloseMs`.
+ * How users who keep a connection are moved. `share` of the kept-alive connections, chosen by a stable hash of their user, get
+ * `Connection: close` with their next answer; idle ones are closed after `idleCloseMs`, where the balancer can. A WebSocket or
+ * another tunnel is never asked: it lives until it ends.
  */
 export interface QuiesceSpec {
   /** 0: nobody; 1: everybody. */
   readonly share: number;
-  /** How long it holds; 0: until changed. */
+  /** How long it holds, from its beginning; 0: until changed. In answers what is left of it. */
   readonly forMs: number;
   readonly idleCloseMs: number;
+  /**
+   * It begins so long from now: once the answers from before a record's change have left all caches, whoever is asked to leave does
+   * not come back by one of them. In answers what is left of it.
+   * @default 0
+   */
+  readonly afterMs?: number;
+  /**
+   * For a shift: each connection is asked once, spread evenly over {@link PACE_MS}, and only one that was open when it began and was
+   * opened in the first half of `afterMs` or before (most of those opened later came by a new answer). Whoever comes back is left in peace,
+   * with a share of 1 too.
+   * @default false: as long as it holds; with a share of 1 whoever comes is asked as well
+   */
+  readonly once?: boolean;
 }
+
+/** Users who are asked to leave once are asked spread over so long, so that they do not all come anew in one moment. */
+export const PACE_MS = 2_000;
 
 /**
  * Who is at a pool now, seen at its balancer. Monitors and gates' probes are not counted. Requests for other names than the pool's
@@ -303,6 +320,11 @@ export interface RecordStatus {
   readonly changedAt: number;
   /** Grows with every change. */
   readonly serial: number;
+  /**
+   * In the answer to a change: answers of the previous set may be cached for so long after {@link changedAt}.
+   * @default the previous set's TTL
+   */
+  readonly staleMs?: number;
 }
 
 // ---------------------------------------------------------------- context and events

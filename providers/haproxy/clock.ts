@@ -9,7 +9,12 @@ export const NOW_EXPRESSION = `date(0,ms),mod(${MODULUS})`;
 
 /** A condition of HAProxy: the moment `earlier` (an expression) is before the moment in the variable `later`, or is it. */
 export function notAfter(earlier: string, later: string): string {
-  return `{ ${earlier},neg,add(${later}),add(${MODULUS}),mod(${MODULUS}) lt ${MODULUS / 2} }`;
+  return `{ ${sinceThen(earlier, later)} lt ${MODULUS / 2} }`;
+}
+
+/** HAProxy's expression for the milliseconds from the moment `earlier` (an expression) to the one in the variable `later`. */
+export function sinceThen(earlier: string, later: string): string {
+  return `${earlier},neg,add(${later}),add(${MODULUS}),mod(${MODULUS})`;
 }
 
 /** A moment as tables hold it; never 0, which stands for none. */

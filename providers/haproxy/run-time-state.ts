@@ -1,3 +1,4 @@
+import { PACE_MS } from "../../lib/site/api";
 import type { BalancerPool } from "../../lib/site/ports";
 import type { QuiesceOrder } from "../local/balancer/quiesce";
 import { tickAt } from "./clock";
@@ -15,11 +16,14 @@ export interface SwitchedTables {
 
 /** What a pool's `order` table must hold. Pure. */
 export function switches(pool: BalancerPool, order: QuiesceOrder): ReadonlyMap<string, number> {
-  const { share, forMs } = order.spec;
+  const { share, forMs, once } = order.spec;
+  const when = (moment: number) => (share > 0 ? tickAt(moment) : 0);
   return new Map([
     ["share", Math.round(Math.min(Math.max(share, 0), 1) * FULL_SHARE)],
-    ["since", share > 0 ? tickAt(order.rampSince) : 0],
-    ["until", share > 0 && forMs > 0 ? tickAt(order.since + forMs) : 0],
+    ["begin", when(order.since)],
+    ["since", when(order.rampSince)],
+    ["until", forMs > 0 ? when(order.since + forMs) : 0],
+    ["pace", share > 0 && once ? PACE_MS : 0],
     ["hosts", pool.hosts && pool.hosts.length > 0 ? 1 : 0],
   ]);
 }
@@ -35,10 +39,29 @@ export function planTables(
     // Hosts are known before they are told apart, and a share is named last: no user is ever taken for a stranger in between.
     ...planKeys(names.hosts, pool.hosts ?? [], present.hosts),
     ...planKeys(names.probes, pool.probeKey === undefined ? [] : [pool.probeKey], present.probes),
-    ...[...switches(pool, order)]
-      .reverse()
-      .filter(([key, value]) => valueOf(present.order, key) !== value)
-      .map(([key, value]) => ({ command: `set table ${names.order} key ${key} data.gpt0 ${value}` })),
+    ...planOrder(names.order, switches(pool, order), present.order),
+  ];
+}
+
+function planOrder(
+  table: string,
+  wanted: ReadonlyMap<string, number>,
+  present: readonly TableEntry[],
+): Order[] {
+  const set = (key: string, value: number) => ({
+    command: `set table ${table} key ${key} data.gpt0 ${value}`,
+  });
+  const changed = [...wanted].reverse().filter(([key, value]) => valueOf(present, key) !== value);
+  // Half of one order and half of the next would ask others than either: nobody is asked in between.
+  const isReplaced =
+    valueOf(present, "share") > 0 && changed.some(([key]) => key !== "share" && key !== "hosts");
+  if (!isReplaced) return changed.map(([key, value]) => set(key, value));
+  const rest = changed.filter(([key]) => key !== "share");
+  const share = wanted.get("share") ?? 0;
+  return [
+    set("share", 0),
+    ...rest.map(([key, value]) => set(key, value)),
+    ...(share > 0 ? [set("share", share)] : []),
   ];
 }
 

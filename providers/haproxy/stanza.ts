@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { BalancerPool } from "../../lib/site/ports";
-import { NOW_EXPRESSION, notAfter } from "./clock";
+import { NOW_EXPRESSION, notAfter, sinceThen } from "./clock";
 import { BUCKETS, latencyRules } from "./latency";
 import { SpillwayError } from "../../lib/errors";
 import { checkParameters } from "./members";
@@ -153,7 +153,8 @@ function httpFrontend(pool: StanzaPool, names: PoolNames, settings: HaproxySetti
     `http-response sc-inc-gpc(${MEMBER_FAILURES},2) if { status ge 500 }`,
     "http-response del-header keep-alive",
     ...(affinity ? affinityResponse(cookie) : []),
-    "http-after-response set-header Connection close if { var(txn.leave) -m bool }",
+    "# A tunnel that opens is not asked: it would not open.",
+    "http-after-response set-header Connection close if { var(txn.leave) -m bool } !{ status 101 }",
   ];
 }
 
@@ -178,27 +179,41 @@ function affinityRequest(cookie: string, names: PoolNames): string[] {
   ];
 }
 
-/** Who is asked to leave: everybody, or those of a stable cohort who came before the order. */
+/** Who is asked to leave: everybody, or those of a stable cohort who came before the order, each in his turn. */
 function leavingRules(names: PoolNames, affinity: boolean): string[] {
+  const set = (variable: string, value: string, ...when: string[]) =>
+    `http-request set-var(txn.${variable}) ${[value, ...(when.length > 0 ? ["if"] : []), ...when].join(" ")}`;
   const at = (key: string) => `str(${key}),table_gpt0(${names.order})`;
   const isUser = "{ var(txn.who) -m str user }";
+  const ordered = "{ var(txn.share) -m int gt 0 }";
+  const paced = "{ var(txn.pace) -m int gt 0 }";
   return [
-    "# Who is asked to leave.",
-    `http-request set-var(txn.share) ${at("share")}`,
-    `http-request set-var(txn.until) ${at("until")}`,
-    `http-request set-var(txn.now) ${NOW_EXPRESSION}`,
-    `http-request set-var(txn.share) int(0) if { var(txn.until) -m int gt 0 } ${notAfter("var(txn.until)", "txn.now")}`,
-    `http-request set-var(txn.since) ${at("since")}`,
-    `http-request set-var(txn.all) bool(true) if ${isUser} { var(txn.share) -m int ge ${FULL_SHARE} }`,
-    `http-request set-var(txn.cohort) var(sess.key),crc32(1),mod(${FULL_SHARE})`,
-    ...(affinity
-      ? [
-          `http-request set-var(txn.cohort) var(txn.user),crc32(1),mod(${FULL_SHARE}) if { var(txn.known) -m bool }`,
-        ]
-      : []),
-    "http-request set-var(txn.leave) bool(true) if { var(txn.all) -m bool }",
-    `http-request set-var(txn.leave) bool(true) if ${isUser} { var(txn.share),sub(txn.cohort) gt 0 } ` +
+    "# Who is asked to leave, while an order holds.",
+    set("share", at("share")),
+    set("now", NOW_EXPRESSION, ordered),
+    set("begin", at("begin"), ordered),
+    set("until", at("until"), ordered),
+    set("since", at("since"), ordered),
+    set("pace", at("pace"), ordered),
+    set("share", "int(0)", ordered, `!${notAfter("var(txn.begin)", "txn.now")}`),
+    set("share", "int(0)", ordered, "{ var(txn.until) -m int gt 0 }", notAfter("var(txn.until)", "txn.now")),
+    set("all", "bool(true)", isUser, `{ var(txn.share) -m int ge ${FULL_SHARE} }`, `!${paced}`),
+    "# Those who are asked once are asked one after another, and each such order draws its own cohort.",
+    set("grown", `${sinceThen("var(txn.begin)", "txn.now")},mul(txn.share),div(txn.pace)`, ordered, paced),
+    set("share", "var(txn.grown)", ordered, paced, "{ var(txn.grown),sub(txn.share) lt 0 }"),
+    set("key", "var(sess.key)", ordered),
+    ...(affinity ? [set("key", "var(txn.user)", ordered, "{ var(txn.known) -m bool }")] : []),
+    set("key", "var(txn.key),concat(~,txn.since)", ordered, paced),
+    set("cohort", `var(txn.key),crc32(1),mod(${FULL_SHARE})`, ordered),
+    set("leave", "bool(true)", "{ var(txn.all) -m bool }"),
+    set(
+      "leave",
+      "bool(true)",
+      isUser,
+      ordered,
+      "{ var(txn.share),sub(txn.cohort) gt 0 }",
       `!${notAfter("var(txn.since)", "sess.at")}`,
+    ),
     ...(affinity
       ? ["http-request sc-set-gpt(1,1) int(1) if { var(txn.all) -m bool } { var(txn.known) -m bool }"]
       : []),

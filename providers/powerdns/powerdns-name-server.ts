@@ -159,7 +159,8 @@ export class PowerDnsNameServer implements NameServer {
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
     await this.follow(zone, view);
     if (raise) this.settings.onStep(key, raise);
-    return statusOfMark(key, mark);
+    const status = statusOfMark(key, mark);
+    return present && !isUnmoved ? { ...status, staleMs: staleMsOf(present, steps) } : status;
   }
 
   /** What comes before the change itself: caches are made to forget sooner, and new addresses are checked. Answers stay the same. */
@@ -346,6 +347,13 @@ function presentOf({ mark, sets }: Found): Present | undefined {
 
 function markSet(key: string, mark: OwnershipMark): RrSetChange {
   return { name: markName(key), type: "TXT", ttl: 0, contents: [markContent(mark)] };
+}
+
+/** How long answers of the set before a change are good for: by the TTL that was given, which may have been lowered for the shift. */
+function staleMsOf({ ttlSeconds }: Present, steps: readonly PutStep[]): number {
+  const lower = steps.find((step) => step.kind === "lower-ttl");
+  if (lower === undefined) return ttlSeconds * 1_000;
+  return Math.max(lower.ttlSeconds * 1_000, ttlSeconds * 1_000 - lower.waitMs);
 }
 
 function statusOfMark(name: string, { spec, changedAt, serial }: OwnershipMark): RecordStatus {

@@ -90,11 +90,15 @@ export function checkGateSpec(body: unknown, place: string): GateSpec {
 /** @throws AgentError `invalid` */
 export function checkQuiesceSpec(body: unknown, place: string): QuiesceSpec {
   const check = new Checker();
-  const from = check.object(body, [], ["share", "forMs", "idleCloseMs"]);
-  const spec = {
+  const from = check.object(body, [], ["share", "forMs", "idleCloseMs", "afterMs", "once"]);
+  const spec: QuiesceSpec = {
     share: check.share(from.share, ["share"]),
     forMs: check.whole(from.forMs, ["forMs"], 0, 30 * DAY_MS),
     idleCloseMs: check.whole(from.idleCloseMs, ["idleCloseMs"], 0, DAY_MS),
+    ...(from.afterMs === undefined
+      ? {}
+      : { afterMs: check.whole(from.afterMs, ["afterMs"], 0, 30 * DAY_MS) }),
+    ...(from.once === undefined ? {} : { once: check.flag(from.once, ["once"]) }),
   };
   check.done(place);
   return spec;

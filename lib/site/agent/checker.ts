@@ -67,6 +67,11 @@ export class Checker {
     return value;
   }
 
+  flag(value: unknown, path: Path): boolean {
+    if (typeof value !== "boolean") this.found(path, `must be true or false, got ${show(value)}`);
+    return value === true;
+  }
+
   share(value: unknown, path: Path): number {
     if (typeof value !== "number" || !(value >= 0 && value <= 1)) {
       this.found(path, `must be a number from 0 to 1, got ${show(value)}`);

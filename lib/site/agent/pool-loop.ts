@@ -245,9 +245,10 @@ export class PoolLoop {
 
   /** The remaining time of a quiesce runs down without being news to the balancer. */
   private wanted(): string {
-    const { forMs, ...quiesce } = balancerPool(this.record, Date.now()).quiesce;
+    const { forMs, afterMs, ...quiesce } = balancerPool(this.record, Date.now()).quiesce;
     const rest = { ...balancerPool(this.record, 0), quiesce: undefined };
-    return JSON.stringify([rest, quiesce, forMs === 0 ? 0 : this.record.quiesceUntil]);
+    const { quiesceFrom, quiesceUntil } = this.record;
+    return JSON.stringify([rest, quiesce, quiesceFrom, forMs === 0 ? 0 : quiesceUntil]);
   }
 }
 

@@ -34,7 +34,7 @@ export interface PlannedEvent {
 /** What a pool becomes, and what is to be told of it. */
 export interface PoolPlan {
   readonly members: readonly MemberRecord[];
-  readonly quiesce: Pick<PoolRecord, "quiesce" | "quiesceUntil">;
+  readonly quiesce: Pick<PoolRecord, "quiesce" | "quiesceFrom" | "quiesceUntil">;
   readonly events: readonly PlannedEvent[];
 }
 
@@ -51,13 +51,14 @@ export function planPool(record: PoolRecord, facts: PoolFacts): PoolPlan {
     ? members.map((member) => leave(member, facts, tell))
     : scale(record, members, facts, tell);
   members = members.map((member) => finishDrain(record, member, facts));
-  let { quiesce, quiesceUntil } = record;
+  let { quiesce, quiesceFrom, quiesceUntil } = record;
   if (quiesceUntil !== undefined && quiesceUntil <= facts.now) {
     quiesce = NO_QUIESCE;
+    quiesceFrom = undefined;
     quiesceUntil = undefined;
     tell("quiesce-changed", record.name, QUIESCE_OVER);
   }
-  return { members, quiesce: { quiesce, quiesceUntil }, events };
+  return { members, quiesce: { quiesce, quiesceFrom, quiesceUntil }, events };
 }
 
 /** A member that died, or that could not be launched. */

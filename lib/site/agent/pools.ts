@@ -113,12 +113,17 @@ export class Pools {
     const { record } = loop;
     const before = quiesceWords(record.quiesce.share);
     record.quiesce = spec.share === 0 ? { ...NO_QUIESCE, idleCloseMs: spec.idleCloseMs } : spec;
-    record.quiesceUntil = spec.share > 0 && spec.forMs > 0 ? Date.now() + spec.forMs : undefined;
+    const { forMs, afterMs = 0 } = spec;
+    const begins = Date.now() + afterMs;
+    record.quiesceFrom = spec.share > 0 && afterMs > 0 ? begins : undefined;
+    record.quiesceUntil = spec.share > 0 && forMs > 0 ? begins + forMs : undefined;
     await this.context.save();
     const words = quiesceWords(spec.share);
     if (words !== before) {
-      const forHowLong = record.quiesceUntil === undefined ? "" : ` for ${Math.ceil(spec.forMs / 1_000)} s`;
-      this.context.events.add("quiesce-changed", name, `${words}${forHowLong}`);
+      const when = record.quiesceFrom === undefined ? "" : ` in ${Math.ceil(afterMs / 1_000)} s`;
+      const forHowLong =
+        record.quiesceUntil === undefined || spec.once ? "" : ` for ${Math.ceil(forMs / 1_000)} s`;
+      this.context.events.add("quiesce-changed", name, `${words}${when}${forHowLong}`);
     }
     await loop.settled();
     return this.traffic(name);

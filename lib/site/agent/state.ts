@@ -53,6 +53,8 @@ export interface PoolRecord {
   failed?: { readonly problem: string; readonly cause: "told" | "port-taken" };
   gate?: GateSpec;
   quiesce: QuiesceSpec;
+  /** When the quiesce begins; undefined for one that began at once. */
+  quiesceFrom?: number;
   /** When the quiesce ends; undefined for one that holds until it is changed. */
   quiesceUntil?: number;
   /** By it the balancer knows a gate's probes. Marks requests as uncounted and gives access to nothing. */
@@ -80,9 +82,12 @@ export function emptyState(site: string): AgentState {
   return { version: 1, site, pools: {}, records: {} };
 }
 
-/** The quiesce that holds at `now`, with the time that is left of it. */
+/** The quiesce that is ordered at `now`, with the time that is left of it, and until it begins. */
 export function quiesceAt(record: PoolRecord, now: number): QuiesceSpec {
-  if (record.quiesceUntil === undefined) return record.quiesce;
-  const leftMs = record.quiesceUntil - now;
-  return leftMs > 0 ? { ...record.quiesce, forMs: leftMs } : NO_QUIESCE;
+  const { afterMs, ...order } = record.quiesce;
+  const beginsIn = Math.max(0, (record.quiesceFrom ?? 0) - now);
+  const after = beginsIn > 0 ? { afterMs: beginsIn } : {};
+  if (record.quiesceUntil === undefined) return { ...order, ...after };
+  const leftMs = record.quiesceUntil - now - beginsIn;
+  return leftMs > 0 ? { ...order, ...after, forMs: leftMs } : NO_QUIESCE;
 }

@@ -38,6 +38,7 @@ export async function directUsers(
   const before = await client.record(request.name, { signal: context.signal });
   const present = withPools(before?.spec.answers ?? [], [...(request.prior ?? []), ...request.spec.answers]);
   await letStay(sites, request.spec.answers, context);
+  let last = before;
   const put = async (
     answers: readonly RecordAnswer[],
     from: readonly RecordAnswer[],
@@ -45,7 +46,8 @@ export async function directUsers(
   ) => {
     const spec = { ...request.spec, answers };
     const status = await client.putRecord(request.name, spec, { signal });
-    await moveUsers(sites, from, answers, request.spec.ttlSeconds, { ...context, signal });
+    await moveUsers(sites, from, answers, staleMsOf(last, status), { ...context, signal });
+    last = status;
     context.progress({ step: "direct", subject: request.name, message: `answers ${weightsOf(answers)}` });
     return status;
   };
@@ -58,6 +60,14 @@ export async function directUsers(
     await put(request.spec.answers, present, context.signal);
   }
   return readBack(client, request, context);
+}
+
+/** How long answers from before a put may live in caches, from now. */
+function staleMsOf(before: RecordStatus | undefined, { serial, changedAt, staleMs, spec }: RecordStatus) {
+  const stale = staleMs ?? (before?.spec ?? spec).ttlSeconds * 1_000;
+  if (before?.serial !== serial) return stale;
+  // It was so already. The other's clock may be wrong, but no answer is older than it may be.
+  return Math.min(stale, Math.max(0, changedAt + stale - Date.now()));
 }
 
 /** The record as it is answered now. @throws SiteError */

@@ -2,7 +2,7 @@ import type { BalancerMember, BalancerPool, BalancerPoolView } from "../../../li
 import { cookieName } from "./affinity";
 import type { ClientConnection } from "./client-connection";
 import { Member } from "./member";
-import { mustLeave, nextOrder, shareAt, type QuiesceOrder } from "./quiesce";
+import { everybodyLeaves, mustLeave, nextOrder, type QuiesceOrder } from "./quiesce";
 import { chooseMember } from "./selection";
 import { Sessions } from "./sessions";
 import { TrafficWindow } from "./traffic";
@@ -96,7 +96,7 @@ export class Pool {
 
   /** Is everybody to leave, so that affinity ends too? */
   get everybodyLeaves(): boolean {
-    return this.order.spec.share >= 1 && shareAt(this.order, Date.now()) >= 1;
+    return everybodyLeaves(this.order, Date.now());
   }
 
   view(): BalancerPoolView {

@@ -166,14 +166,18 @@ describe("what is switched at run time", () => {
     const held = switches(pool, order(0.25, 5_000));
     expect(Object.fromEntries(held)).toEqual({
       share: 2_500,
+      begin: tickAt(1_800_000_000_000),
       since: tickAt(1_799_999_999_000),
+      pace: 0,
       until: tickAt(1_800_000_005_000),
       hosts: 0,
     });
     expect(Object.fromEntries(switches(pool, order(0, 5_000)))).toEqual({
       share: 0,
+      begin: 0,
       since: 0,
       until: 0,
+      pace: 0,
       hosts: 0,
     });
   });
@@ -185,8 +189,23 @@ describe("what is switched at run time", () => {
       "set table spillway.shop.probes key key data.gpt0 1",
       "set table spillway.shop.order key hosts data.gpt0 1",
       `set table spillway.shop.order key since data.gpt0 ${tickAt(1_799_999_999_000)}`,
+      `set table spillway.shop.order key begin data.gpt0 ${tickAt(1_800_000_000_000)}`,
       "set table spillway.shop.order key share data.gpt0 10000",
     ]);
+  });
+
+  test("between one order and the next nobody is asked by half of each", () => {
+    const held = (table: Record<string, number>) =>
+      Object.entries(table).map(([key, gpt0]) => ({ key, use: 0, expiresMs: undefined, value: () => gpt0 }));
+    const once = { spec: { share: 1, forMs: 0, idleCloseMs: 0, once: true }, since: 2_000, rampSince: 1_000 };
+    const present = { ...none, order: held(Object.fromEntries(switches(pool, once))) };
+    const set = (key: string, value: number) => `set table spillway.shop.order key ${key} data.gpt0 ${value}`;
+    const said = planTables(pool, order(0), present).map(({ command }) => command);
+    expect(said[0]).toBe(set("share", 0));
+    expect(said.slice(1).sort()).toEqual([set("begin", 0), set("pace", 0), set("since", 0)]);
+    const next = planTables(pool, order(0.5), present).map(({ command }) => command);
+    expect([next[0], next.at(-1)]).toEqual([set("share", 0), set("share", 5_000)]);
+    expect(planTables(pool, once, present)).toEqual([]);
   });
 
   test("what a table holds already is left, and what it should not hold goes", () => {
