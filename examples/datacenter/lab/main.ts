@@ -91,6 +91,7 @@ const dir = () => new Option("--dir <path>", "the lab's directory").default(".sp
 const program = new Command("lab").description(
   "Two sites with HAProxy, PowerDNS and Prometheus, in network namespaces, over an emulated WAN. Needs root.",
 );
+program.enablePositionalOptions();
 program
   .command("up")
   .description("lay it out; it stays until `down`")
@@ -121,10 +122,7 @@ for (const [verb, isCut] of [
     .addOption(dir())
     .action((line: Line, options: { dir: string }) => setCut(line, isCut, options));
 
-program
-  .enablePositionalOptions()
-  .parseAsync()
-  .catch((error: unknown) => {
-    console.error(messageOf(error));
-    process.exitCode = 1;
-  });
+program.parseAsync().catch((error: unknown) => {
+  console.error(messageOf(error));
+  process.exitCode = 1;
+});
