@@ -1,11 +1,10 @@
-import { createRequire } from "node:module";
+import { layOutLab } from "./support/lab.mjs";
 
 /** How soon a changed record is answered: from the beginning of the driver's put to the first changed answer, as the house's own test has it. */
 const FLIPS = 300;
 
 export async function flips() {
-  const { layOut } = createRequire(new URL("../../dist/package.json", import.meta.url))("./examples/datacenter/lab");
-  const lab = await layOut({ prometheus: false });
+  const lab = await layOutLab();
   try {
     const script = new URL("support/flip-script.mjs", import.meta.url).pathname;
     const { host, port } = lab.nameServer;

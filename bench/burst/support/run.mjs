@@ -1,12 +1,11 @@
-import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as COURSE from "../course.mjs";
 import { figuresOf } from "../figures.mjs";
+import { layOutLab } from "./lab.mjs";
 import { startLoad, watchRecord } from "./programs.mjs";
 
-const built = createRequire(new URL("../../../dist/package.json", import.meta.url));
 /** From the end of the fall; whoever is not home then never will be. */
 const HOME_DEADLINE_MS = 60_000;
 /** The load goes on for so long after everybody is home: who comes with an old answer then is a user as well. */
@@ -14,9 +13,8 @@ const AFTER_MS = 4_000;
 
 /** One burst, out and home, by one tool, in a lab of its own. @returns a row */
 export async function runOnce({ benchCase, tool, run, seed, keep, say }) {
-  const { layOut } = built("./examples/datacenter/lab");
   const directory = mkdtempSync(join(tmpdir(), "spillway-bench-burst-"));
-  const lab = await layOut({ prometheus: false, clientAddresses: 60, healthPath: "/healthz" });
+  const lab = await layOutLab({ clientAddresses: 60 });
   let session;
   let load;
   try {
