@@ -160,7 +160,9 @@ export class PowerDnsNameServer implements NameServer {
     await this.follow(zone, view);
     if (raise) this.settings.onStep(key, raise);
     const status = statusOfMark(key, mark);
-    return present && !isUnmoved ? { ...status, staleMs: staleMsOf(present, steps) } : status;
+    if (present === undefined || isUnmoved) return status;
+    const staleMs = staleMsOf(present, steps, this.settings.shift?.holdMs ?? 0, now);
+    return staleMs === present.mark.spec.ttlSeconds * 1_000 ? status : { ...status, staleMs };
   }
 
   /** What comes before the change itself: caches are made to forget sooner, and new addresses are checked. Answers stay the same. */
@@ -349,11 +351,19 @@ function markSet(key: string, mark: OwnershipMark): RrSetChange {
   return { name: markName(key), type: "TXT", ttl: 0, contents: [markContent(mark)] };
 }
 
-/** How long answers of the set before a change are good for: by the TTL that was given, which may have been lowered for the shift. */
-function staleMsOf({ ttlSeconds }: Present, steps: readonly PutStep[]): number {
+/**
+ * How long answers of the set before a change, at `now`, may be cached: by the TTL that was given, which may have been lowered for
+ * the shift, and by the higher one as far as answers with it are not over yet.
+ */
+function staleMsOf(
+  { ttlSeconds, mark }: Present,
+  steps: readonly PutStep[],
+  holdMs: number,
+  now: number,
+): number {
   const lower = steps.find((step) => step.kind === "lower-ttl");
-  if (lower === undefined) return ttlSeconds * 1_000;
-  return Math.max(lower.ttlSeconds * 1_000, ttlSeconds * 1_000 - lower.waitMs);
+  if (lower) return Math.max(lower.ttlSeconds * 1_000, ttlSeconds * 1_000 - lower.waitMs);
+  return Math.max(ttlSeconds * 1_000, mark.shift === undefined ? 0 : mark.shift.raiseAt - holdMs - now);
 }
 
 function statusOfMark(name: string, { spec, changedAt, serial }: OwnershipMark): RecordStatus {

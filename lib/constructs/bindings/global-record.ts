@@ -42,7 +42,7 @@ export interface GlobalRecordAnswers {
   */
   readonly gate?: string;
   /**
-  * The id of the pool there. With it, users who keep a connection are moved as well when the site's share falls.
+  * The id of the pool there. With it, users who keep a connection are moved as well: once the record's TTL has passed, as many as the weights need are asked, each once, to connect anew.
   */
   readonly pool?: string;
   /**

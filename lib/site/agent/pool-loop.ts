@@ -245,7 +245,7 @@ export class PoolLoop {
 
   /** The remaining time of a quiesce runs down without being news to the balancer. */
   private wanted(): string {
-    const { forMs, afterMs, ...quiesce } = balancerPool(this.record, Date.now()).quiesce;
+    const { forMs, ...quiesce } = { ...balancerPool(this.record, Date.now()).quiesce, afterMs: 0 };
     const rest = { ...balancerPool(this.record, 0), quiesce: undefined };
     const { quiesceFrom, quiesceUntil } = this.record;
     return JSON.stringify([rest, quiesce, quiesceFrom, forMs === 0 ? 0 : quiesceUntil]);

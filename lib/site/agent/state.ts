@@ -84,10 +84,10 @@ export function emptyState(site: string): AgentState {
 
 /** The quiesce that is ordered at `now`, with the time that is left of it, and until it begins. */
 export function quiesceAt(record: PoolRecord, now: number): QuiesceSpec {
-  const { afterMs, ...order } = record.quiesce;
-  const beginsIn = Math.max(0, (record.quiesceFrom ?? 0) - now);
-  const after = beginsIn > 0 ? { afterMs: beginsIn } : {};
-  if (record.quiesceUntil === undefined) return { ...order, ...after };
-  const leftMs = record.quiesceUntil - now - beginsIn;
-  return leftMs > 0 ? { ...order, ...after, forMs: leftMs } : NO_QUIESCE;
+  const { quiesce, quiesceFrom = 0, quiesceUntil } = record;
+  const beginsIn = Math.max(0, quiesceFrom - now);
+  const order = quiesce.afterMs === undefined ? quiesce : { ...quiesce, afterMs: beginsIn };
+  if (quiesceUntil === undefined) return order;
+  const leftMs = quiesceUntil - now - beginsIn;
+  return leftMs > 0 ? { ...order, forMs: leftMs } : NO_QUIESCE;
 }

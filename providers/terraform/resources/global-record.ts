@@ -26,7 +26,7 @@ const answerAttributes = {
     .string()
     .optional()
     .describe(
-      "The id of the pool there. With it, users who keep a connection are moved as well when the site's share falls.",
+      "The id of the pool there. With it, users who keep a connection are moved as well: once the record's TTL has passed, as many as the weights need are asked, each once, to connect anew.",
     ),
   gate: a
     .string()

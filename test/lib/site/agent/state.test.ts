@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { DirectoryLock } from "../../../../lib/site/agent/directory-lock";
 import { EventLog } from "../../../../lib/site/agent/event-log";
 import { Reviver } from "../../../../lib/site/agent/reviver";
+import { type PoolRecord, quiesceAt } from "../../../../lib/site/agent/state";
 import { StateFile } from "../../../../lib/site/agent/state-file";
 import { sleep } from "../../../../lib/wait";
 
@@ -147,4 +148,14 @@ describe("a helper that does not answer", () => {
     await reviver.revive("d");
     expect(starts).toBe(2);
   });
+});
+
+test("an order that is yet to begin is told with what is left until then, and then with what is left of it", () => {
+  const quiesce = { share: 1, forMs: 5_000, idleCloseMs: 0, afterMs: 2_000, once: true };
+  const record = { quiesce, quiesceFrom: 12_000, quiesceUntil: 17_000 } as PoolRecord;
+  const rest = { share: 1, idleCloseMs: 0, once: true };
+  expect(quiesceAt(record, 10_500)).toEqual({ ...rest, afterMs: 1_500, forMs: 5_000 });
+  expect(quiesceAt(record, 14_000)).toEqual({ ...rest, afterMs: 0, forMs: 3_000 });
+  expect(quiesceAt(record, 17_000)).toMatchObject({ share: 0 });
+  expect(quiesceAt({ ...record, quiesceUntil: undefined }, 11_000)).toMatchObject({ afterMs: 1_000 });
 });
