@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync } from "node:fs";
 import { atEnd } from "./endings.mjs";
 
 const SAMPLE_MS = 100;
@@ -175,7 +175,7 @@ function clear(namespace, group) {
     const left = pidsIn(namespace);
     for (const pid of left) kill(pid);
     try {
-      if (group !== undefined) rmdirSync(group.path);
+      if (group !== undefined && existsSync(group.path)) rmdirSync(group.path);
       if (left.length === 0) return;
     } catch (problem) {
       if (tries >= CLEAR_TRIES) throw problem;
