@@ -189,10 +189,11 @@ class EmptyWatch {
   /** Milliseconds for which it was empty, seen by us and by the balancer alike. */
   see(traffic: PoolTraffic): number {
     const now = Date.now();
-    const someoneCame = traffic.requestsTotal !== this.requestsTotal;
+    // More requests say nothing: a name server's health checks are among them. A user's begin the balancer's own quiet anew.
+    const beganAnew = traffic.requestsTotal < this.requestsTotal;
     this.requestsTotal = traffic.requestsTotal;
     if (usersOf(traffic) > 0) this.emptySince = undefined;
-    else if (this.emptySince === undefined || someoneCame) this.emptySince = now;
+    else if (this.emptySince === undefined || beganAnew) this.emptySince = now;
     return this.emptySince === undefined ? 0 : Math.min(now - this.emptySince, traffic.quietMs);
   }
 }
