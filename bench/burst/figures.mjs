@@ -25,7 +25,10 @@ export function figuresOf({ buckets, shifts, cloud, breachMs, fallMs }) {
   const first = after(atCloud[0]);
   return {
     firstCloudMs: first,
-    balancedMs: first === undefined ? undefined : balancedAfter(buckets, quietP95Ms, breachMs, breachMs + first, fallMs),
+    balancedMs:
+      first === undefined
+        ? undefined
+        : balancedAfter(buckets, quietP95Ms, breachMs, breachMs + first, fallMs),
     homeMs: after(atCloud.at(-1)),
     shareErrorPct: shareError(buckets, shifts, cloud, fallMs),
     quietP95Ms,
@@ -38,7 +41,9 @@ export function figuresOf({ buckets, shifts, cloud, breachMs, fallMs }) {
 function balancedAfter(buckets, quietP95Ms, breachMs, fromMs, untilMs) {
   const all = seconds(buckets).filter(({ atMs }) => atMs + SECOND_MS > fromMs && atMs < untilMs);
   const isGood = ({ p95Ms }) => p95Ms < 2 * quietP95Ms;
-  const at = all.findIndex((_, i) => i + GOOD_SECONDS <= all.length && all.slice(i, i + GOOD_SECONDS).every(isGood));
+  const at = all.findIndex(
+    (_, i) => i + GOOD_SECONDS <= all.length && all.slice(i, i + GOOD_SECONDS).every(isGood),
+  );
   return at === -1 ? undefined : Math.max(0, all[at].atMs - breachMs);
 }
 

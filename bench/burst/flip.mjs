@@ -8,7 +8,16 @@ export async function flips() {
   try {
     const script = new URL("support/flip-script.mjs", import.meta.url).pathname;
     const { host, port } = lab.nameServer;
-    const argv = [process.execPath, script, lab.powerdns.api, lab.powerdns.keyFile, lab.zone, host, `${port}`, `${FLIPS}`];
+    const argv = [
+      process.execPath,
+      script,
+      lab.powerdns.api,
+      lab.powerdns.keyFile,
+      lab.zone,
+      host,
+      `${port}`,
+      `${FLIPS}`,
+    ];
     const done = await lab.run("onprem", argv, { timeoutMs: 60_000 });
     if (done.code !== 0) throw new Error(`the flips failed: ${done.stderr}`);
     const took = JSON.parse(done.stdout).sort((one, other) => one - other);

@@ -13,7 +13,10 @@ export function judge(rows, flip) {
       const name = `${row.case}, run ${row.run}`;
       return [
         { text: `${name}: 0 of ${row.requests} requests failed, got ${row.failed}`, met: row.failed === 0 },
-        { text: `${name}: p95 back under twice the quiet one, ${seconds(row.balancedMs)} after the breach`, met: row.balancedMs !== undefined },
+        {
+          text: `${name}: p95 back under twice the quiet one, ${seconds(row.balancedMs)} after the breach`,
+          met: row.balancedMs !== undefined,
+        },
         {
           text: `${name}: share ${row.shareErrorPct ?? "?"} points off its weight from 10 s after a shift, at most ${SHARE_POINTS}`,
           met: row.shareErrorPct <= SHARE_POINTS,
@@ -21,7 +24,10 @@ export function judge(rows, flip) {
       ];
     });
   if (flip !== undefined) {
-    goals.push({ text: `flip: changed answer in ${flip.p99Ms} ms (p99 of ${flip.flips}), under ${FLIP_P99_MS}`, met: flip.p99Ms < FLIP_P99_MS });
+    goals.push({
+      text: `flip: changed answer in ${flip.p99Ms} ms (p99 of ${flip.flips}), under ${FLIP_P99_MS}`,
+      met: flip.p99Ms < FLIP_P99_MS,
+    });
   }
   return goals;
 }

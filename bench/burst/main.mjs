@@ -60,10 +60,12 @@ function chosenRuns() {
   for (const [kind, known] of Object.entries(all)) {
     const names = known.map(({ name }) => name);
     const unknown = values[kind]?.find((name) => !names.includes(name));
-    if (unknown !== undefined) throw new Error(`There is no ${kind} "${unknown}". There is: ${names.join(", ")}.`);
+    if (unknown !== undefined)
+      throw new Error(`There is no ${kind} "${unknown}". There is: ${names.join(", ")}.`);
   }
   const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs must be a whole number of at least 1, got ${values.runs}.`);
+  if (!Number.isInteger(runs) || runs < 1)
+    throw new Error(`--runs must be a whole number of at least 1, got ${values.runs}.`);
   if (values["flip-only"]) return [];
   return CASES.filter(({ name }) => values.case?.includes(name) ?? true).flatMap((benchCase) =>
     TOOLS.filter(({ name }) => values.tool?.includes(name) ?? true).flatMap((tool) =>

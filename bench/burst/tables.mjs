@@ -4,7 +4,21 @@ import { seconds } from "./goals.mjs";
 const LATE_MS = 100;
 
 export function rowsTable(rows) {
-  const head = ["case", "tool", "run", "requests", "failed", "resent", "first cloud", "balanced", "home", "share error", "p95 quiet", "p95 burst", ""];
+  const head = [
+    "case",
+    "tool",
+    "run",
+    "requests",
+    "failed",
+    "resent",
+    "first cloud",
+    "balanced",
+    "home",
+    "share error",
+    "p95 quiet",
+    "p95 burst",
+    "",
+  ];
   const lines = rows.map((row) => [
     row.case,
     row.tool,

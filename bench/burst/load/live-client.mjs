@@ -32,7 +32,13 @@ export class LiveClient {
       await this.#echo(socket);
       return { ok: true, site: socket.site, resent: false, address: socket.address };
     } catch (problem) {
-      return { ok: false, site: "", reason: `WebSocket: ${problem.message}`, resent: false, address: socket?.address };
+      return {
+        ok: false,
+        site: "",
+        reason: `WebSocket: ${problem.message}`,
+        resent: false,
+        address: socket?.address,
+      };
     }
   }
 

@@ -50,7 +50,8 @@ const ticker = setInterval(tick, TICK_MS);
 lines.once("close", async () => {
   clearInterval(ticker);
   const deadline = performance.now() + options.timeoutMs + 1_000;
-  while (inFlight > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (inFlight > 0 && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 20));
   tell(performance.now() - started);
   const { user, system } = process.cpuUsage(cpuBefore);
   const seconds = (performance.now() - started) / 1_000;

@@ -7,9 +7,19 @@ const { PowerDnsNameServer } = built("./providers/powerdns");
 
 const [api, keyFile, zone, host, port, flips] = process.argv.slice(2);
 const dns = { host, port: Number(port) };
-const server = new PowerDnsNameServer({ api, apiKey: { file: keyFile }, zones: [zone], endpoint: `${host}:${port}`, agent: "bench" });
+const server = new PowerDnsNameServer({
+  api,
+  apiKey: { file: keyFile },
+  zones: [zone],
+  endpoint: `${host}:${port}`,
+  agent: "bench",
+});
 const name = `flip.${zone}`;
-const spec = (address) => ({ owner: "bench", ttlSeconds: 30, answers: [{ site: "onprem", address, weight: 100 }] });
+const spec = (address) => ({
+  owner: "bench",
+  ttlSeconds: 30,
+  answers: [{ site: "onprem", address, weight: 100 }],
+});
 
 const took = [];
 await server.put(name, spec("10.77.2.2"));

@@ -11,7 +11,8 @@ let last;
 async function look() {
   const answer = await fetch(`${api}/api/v1/servers/localhost/zones/${zone}.`, { headers });
   const { rrsets } = await answer.json();
-  const content = rrsets.find((one) => one.name === `${name}.` && one.type === "LUA")?.records[0].content ?? "";
+  const content =
+    rrsets.find((one) => one.name === `${name}.` && one.type === "LUA")?.records[0].content ?? "";
   const weights = Object.fromEntries(
     [...content.matchAll(/\{(\d+), *'([\d.]+)'\}/g)].map(([, weight, address]) => [address, Number(weight)]),
   );

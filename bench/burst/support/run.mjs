@@ -28,7 +28,10 @@ export async function runOnce({ benchCase, tool, run, seed, keep, say }) {
     const home = session.home();
     home.catch(() => undefined);
     await waitUntil(COURSE.LOW_MS);
-    const isHome = await Promise.race([home.then(() => true), waitUntil(COURSE.LOW_MS + HOME_DEADLINE_MS).then(() => false)]);
+    const isHome = await Promise.race([
+      home.then(() => true),
+      waitUntil(COURSE.LOW_MS + HOME_DEADLINE_MS).then(() => false),
+    ]);
     if (!isHome) say("  not home in time");
     await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
     const { buckets, totals } = await load.stop();
@@ -36,7 +39,13 @@ export async function runOnce({ benchCase, tool, run, seed, keep, say }) {
     record.stop();
     const shifts = record.shifts.map(({ at, weights }) => ({ atMs: at - load.startedAt, weights }));
     if (keep) say(`  kept: ${directory}; shifts ${JSON.stringify(shifts)}`);
-    const figures = figuresOf({ buckets, shifts, cloud: "cloud", breachMs: COURSE.BREACH_MS, fallMs: COURSE.FALL_MS });
+    const figures = figuresOf({
+      buckets,
+      shifts,
+      cloud: "cloud",
+      breachMs: COURSE.BREACH_MS,
+      fallMs: COURSE.FALL_MS,
+    });
     return {
       case: benchCase.name,
       tool: tool.name,

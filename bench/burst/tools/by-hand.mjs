@@ -31,7 +31,11 @@ function tool(name, title) {
         sites: { onprem: site("onprem"), cloud: site("cloud") },
         app: [process.execPath, APP],
         memberPorts: MEMBER_PORTS,
-        powerdns: { api: lab.powerdns.api, key: readFileSync(lab.powerdns.keyFile, "utf8").trim(), zone: lab.zone },
+        powerdns: {
+          api: lab.powerdns.api,
+          key: readFileSync(lab.powerdns.keyFile, "utf8").trim(),
+          zone: lab.zone,
+        },
         recordName,
         ttlSeconds: COURSE.RECORD_TTL_SECONDS,
         burstAboveRps: COURSE.BURST_ABOVE_RPS,
@@ -42,7 +46,9 @@ function tool(name, title) {
       const planFile = join(directory, "plan.json");
       writeFileSync(planFile, JSON.stringify(plan));
       const run = async (step) => {
-        const done = await lab.run("onprem", [process.execPath, SCRIPT, planFile, step], { timeoutMs: 20_000 });
+        const done = await lab.run("onprem", [process.execPath, SCRIPT, planFile, step], {
+          timeoutMs: 20_000,
+        });
         if (done.code !== 0) throw new Error(`the script's ${step} failed: ${done.stderr}`);
       };
       await bothListen(plan.sites);
@@ -58,7 +64,10 @@ function tool(name, title) {
         /** Settles when everybody is home, by what the tool knows. */
         async home() {
           const code = await ended;
-          if (code !== 0) throw new Error(`the script ended with ${code}: ${readFileSync(join(directory, "script.log"), "utf8")}`);
+          if (code !== 0)
+            throw new Error(
+              `the script ended with ${code}: ${readFileSync(join(directory, "script.log"), "utf8")}`,
+            );
         },
         stop: async () => undefined,
       };
@@ -68,8 +77,13 @@ function tool(name, title) {
 
 async function bothListen(sites) {
   const missing = () => Object.values(sites).find(({ socket }) => !existsSync(socket));
-  for (const deadline = Date.now() + 10_000; missing(); await new Promise((resolve) => setTimeout(resolve, 50))) {
-    if (Date.now() > deadline) throw new Error(`HAProxy does not start: ${readFileSync(missing().log, "utf8")}`);
+  for (
+    const deadline = Date.now() + 10_000;
+    missing();
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  ) {
+    if (Date.now() > deadline)
+      throw new Error(`HAProxy does not start: ${readFileSync(missing().log, "utf8")}`);
   }
 }
 
@@ -79,7 +93,8 @@ function haproxyConfig(place, lab, socket, { liveMessagesPerSecond }) {
   const limit = liveMessagesPerSecond > 0 ? "" : " maxconn 4";
   const disabled = place === "cloud" ? " disabled" : "";
   const servers = MEMBER_PORTS.map(
-    (port, at) => `    server m${at + 1} ${address}:${port} check inter 500ms rise 2 fall 3 cookie m${at + 1}${limit}${disabled}`,
+    (port, at) =>
+      `    server m${at + 1} ${address}:${port} check inter 500ms rise 2 fall 3 cookie m${at + 1}${limit}${disabled}`,
   );
   return `global
     stats socket ${socket} mode 600 level admin

@@ -52,7 +52,10 @@ export const spillway = {
         statePath: join(directory, "burst.tfstate"),
       }),
     );
-    writeFileSync(join(directory, "cdktf.json"), JSON.stringify({ language: "typescript", app: `node ${STACK}` }));
+    writeFileSync(
+      join(directory, "cdktf.json"),
+      JSON.stringify({ language: "typescript", app: `node ${STACK}` }),
+    );
     const { quietParameters, writeParameters } = built("./lib/desired");
     const parametersFile = join(directory, "desired", "shop.tfvars.json");
     writeParameters(parametersFile, { shop: quietParameters({ onPremSite: "onprem", cloudMembers: 2 }) });
@@ -72,7 +75,11 @@ async function firstApply(lab, directory, parametersFile) {
   const { standaloneTerraform } = built("./cli/terraform-environment");
   const scratch = join(directory, "first-apply");
   mkdirSync(scratch);
-  const env = { ...standaloneTerraform(scratch, join(scratch, "progress.jsonl")), TF_IN_AUTOMATION: "1", CHECKPOINT_DISABLE: "1" };
+  const env = {
+    ...standaloneTerraform(scratch, join(scratch, "progress.jsonl")),
+    TF_IN_AUTOMATION: "1",
+    CHECKPOINT_DISABLE: "1",
+  };
   const cwd = join(directory, "cdktf.out", "stacks", "burst");
   for (const args of [
     ["init", "-input=false", "-no-color"],
@@ -104,7 +111,9 @@ function session(lab, directory) {
   };
   return {
     begin() {
-      child = lab.spawn("onprem", [process.execPath, CLI, "run", "--dir", directory, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+      child = lab.spawn("onprem", [process.execPath, CLI, "run", "--dir", directory, "--json"], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       let complaint = "";
       child.stderr.setEncoding("utf8").on("data", (text) => (complaint += text));
       ended = new Promise((resolve) => child.once("close", (code) => resolve({ code, complaint })));
@@ -126,7 +135,9 @@ function session(lab, directory) {
     },
     /** What went wrong on the way, said by the hook. */
     complaints: () =>
-      events.filter(({ kind }) => kind === "failed" || kind === "problem" || kind === "refused").map((event) => event.problem ?? event.message ?? "refused"),
+      events
+        .filter(({ kind }) => kind === "failed" || kind === "problem" || kind === "refused")
+        .map((event) => event.problem ?? event.message ?? "refused"),
     exists: () => existsSync(directory),
   };
 }

@@ -55,7 +55,8 @@ function startMembers(site) {
 }
 
 async function membersUp(site) {
-  while ((await stats(site)).filter((row) => /^m\d$/.test(row.svname) && row.status === "UP").length < 2) await sleep(100);
+  while ((await stats(site)).filter((row) => /^m\d$/.test(row.svname) && row.status === "UP").length < 2)
+    await sleep(100);
 }
 
 async function requestRate() {
