@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -138,6 +138,5 @@ function session(lab, directory) {
       events
         .filter(({ kind }) => kind === "failed" || kind === "problem" || kind === "refused")
         .map((event) => event.problem ?? event.message ?? "refused"),
-    exists: () => existsSync(directory),
   };
 }
