@@ -15,8 +15,9 @@ const program = new Command("spillway")
   .description("Cloud bursting as code: out with one terraform apply, home again with one.")
   .version(VERSION)
   .showHelpAfterError("(run with --help to see what it takes)")
-  // Before the commands are made: each takes it over from here.
+  // Before the commands are made: each takes them over from here. An option belongs to the command before it.
   .exitOverride()
+  .enablePositionalOptions()
   .addHelpText(
     "after",
     `
@@ -60,7 +61,7 @@ program
   .option("--json", "one JSON object, last")
   .action(action(() => import("./commands/demo.js")));
 
-program
+const agent = program
   .command("agent")
   .description("Run a site's agent: members, local balancer, health, sessions, images")
   .option("--config <file>", "what it runs on (HAProxy, PowerDNS, ...), as JSON; options win over it")
@@ -82,12 +83,25 @@ program
   .option("--json", "one JSON object when it answers, its log as JSON lines on stderr")
   .action(action(() => import("./commands/agent.js")));
 
+agent
+  .command("stanza")
+  .description("Print what a HAProxy of your own needs for a pool, as declared at the running agent")
+  .requiredOption("--config <file>", "the agent's configuration file")
+  .requiredOption("--pool <name>", "the pool")
+  .option("--endpoint <url>", "the agent's API (default: what the file says)")
+  .option("--json", "one JSON object")
+  .action(action(() => import("./commands/agent-stanza.js")));
+
 program
   .command("run")
   .description("Run the hook: watch demand, flip the parameters, apply")
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
   .option("--burst <name>", "which burst (default: the only one)")
   .option("--propose", "commit each flip on a branch for a pull request, apply nothing")
+  .option(
+    "--metrics <host:port>",
+    "serve the hook's own metrics to Prometheus at /metrics there; no token, read only",
+  )
   .option("--json", "events as JSON lines")
   .action(action(() => import("./commands/run.js")));
 
@@ -103,6 +117,8 @@ program
   .command("doctor")
   .description("Say what is missing here, and how to get it")
   .option("--dir <dir>", "directory of cdktf.json or spillway.json", ".")
+  .option("--agent-config <file>", "look at the parts of an agent's configuration file, and at nothing else")
+  .option("--haproxy-config <file>", "with it: also at the configuration of a HAProxy of your own")
   .option("--json", "one JSON object")
   .action(action(() => import("./commands/doctor.js")));
 

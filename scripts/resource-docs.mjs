@@ -45,6 +45,12 @@ A whole burst in HCL: [examples/hcl](../examples/hcl). In TypeScript: [construct
   warning that names the site. So a dead cloud is taken out of the record with the ordinary apply home: the record, at another site, is
   changed at once; then the gate waits for the silent agent until \`timeouts.delete\`. What must be made at such a site is refused at plan.
   A wrong token is no silence, and an error.
+* **A plan asks the sites.** For a record that is created or changed: would its name server take it? A name that another stack has (at this agent,
+  or another agent of the same name server), a zone that is not there, a key that is refused, LUA records that are off, weights that cannot be
+  given: each is an error of the plan. What users would get instead of what was declared is a warning. For a pool that is created or changed: can
+  the site's balancer do its work? An agent that says nothing fails no plan of a record, and what only stays or goes is not asked about.
+* **TTLs are lowered ahead of a shift** where the name server does that ([PowerDNS](powerdns.md#steps-of-a-put)): as soon as a pool's
+  launch begins, for the records whose names are among its \`hosts\`, and until its gate is open. Plans and states show the declared TTL.
 * **An admitted pool that grows**, or changes its image, has no gate before its new members: its update returns when as many members are
   up as asked for, and only then does the record send them users. One that is cut off meanwhile shows as \`status = "launching" -> "ready"\`.
 * **A pool's create that fails or is stopped** takes down what it launched. A pool of the same owner that is there already (after a crash) is

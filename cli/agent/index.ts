@@ -7,6 +7,7 @@ export type {
   PrometheusConfig,
 } from "./config";
 export { DEFAULT_LISTEN } from "./config";
-export { checkParts } from "./check-parts";
+export { checkParts, findingsOf } from "./check-parts";
+export { agentEndpoint } from "./endpoint";
 export { loadAgentConfig } from "./load-config";
 export { portsOf } from "./ports";

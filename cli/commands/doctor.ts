@@ -2,19 +2,29 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { findTerraform, loadManifest } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
+import { checkParts, findingsOf, loadAgentConfig } from "../agent";
 import { missing, note, ok, type Finding } from "../doctor/check";
 import * as machine from "../doctor/machine";
 import { EXIT, reportsOf, table } from "../output";
 
 export interface DoctorOptions {
   readonly dir: string;
+  readonly agentConfig?: string;
+  readonly haproxyConfig?: string;
   readonly json?: boolean;
 }
 
 /** Looks at everything a burst needs, all of it, and says what is missing and how to get it. */
 export async function run(options: DoctorOptions): Promise<number> {
-  const dir = resolve(options.dir);
-  const findings = [
+  if (options.agentConfig === undefined) return tell(await machineAndProject(resolve(options.dir)), options);
+  return tell(
+    await checkParts(loadAgentConfig(options.agentConfig), { haproxyConfig: options.haproxyConfig }),
+    options,
+  );
+}
+
+async function machineAndProject(dir: string): Promise<Finding[]> {
+  return [
     machine.node(),
     await terraform(),
     machine.cliConfig(),
@@ -24,7 +34,9 @@ export async function run(options: DoctorOptions): Promise<number> {
     machine.congestionControl(),
     ...(await project(dir)),
   ].filter((finding): finding is Finding => finding !== undefined);
+}
 
+function tell(findings: readonly Finding[], options: DoctorOptions): number {
   const healthy = findings.every((finding) => finding.status !== "missing");
   if (options.json) process.stdout.write(`${JSON.stringify({ ok: healthy, findings })}\n`);
   else process.stdout.write(`${render(findings)}\n`);
@@ -54,15 +66,28 @@ async function project(dir: string): Promise<Finding[]> {
       sites.names.map(async (name) => {
         try {
           const context = await sites.get(name).context({ retryBudgetMs: 0, timeoutMs: 3_000 });
-          return ok(`agent ${name}`, `${sites.get(name).endpoint}, ${context.pools.length} pools`);
+          const there = ok(`agent ${name}`, `${sites.get(name).endpoint}, ${context.pools.length} pools`);
+          return [there, ...(await partsOf(sites, name))];
         } catch (error) {
-          return finding(missing, `agent ${name}`, error);
+          return [finding(missing, `agent ${name}`, error), ...(await partsOf(sites, name))];
         }
       }),
     );
-    return [ok("project", `burst ${loaded.manifest.name} in ${loaded.directories.stack}`), ...agents];
+    return [ok("project", `burst ${loaded.manifest.name} in ${loaded.directories.stack}`), ...agents.flat()];
   } finally {
     sites.close();
+  }
+}
+
+/** What an agent's parts lack, and kinds that are not the embedded ones. Of one that cannot be asked enough was said. */
+async function partsOf(sites: SiteDirectory, name: string): Promise<Finding[]> {
+  try {
+    const { parts } = await sites.get(name).parts({ retryBudgetMs: 0, timeoutMs: 10_000 });
+    return parts
+      .filter(({ kind }) => kind !== "embedded" && kind !== "process")
+      .flatMap((part) => findingsOf(part, `agent ${name}: ${part.part}`));
+  } catch {
+    return [];
   }
 }
 

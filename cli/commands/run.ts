@@ -1,6 +1,15 @@
 import { resolve } from "node:path";
-import { loadManifest, runHook, siteObserver, type HookEvent } from "../../lib/hook";
+import {
+  HookMetrics,
+  loadManifest,
+  runHook,
+  serveMetrics,
+  siteObserver,
+  type HookEvent,
+} from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
+import { parseEndpoint } from "../endpoint";
+import { sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
 import { attachedTerraform } from "../terraform-environment";
@@ -10,6 +19,8 @@ export interface RunOptions {
   readonly burst?: string;
   readonly propose?: boolean;
   readonly json?: boolean;
+  /** Where the hook's metrics are served: HOST:PORT. */
+  readonly metrics?: string;
 }
 
 /** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
@@ -17,6 +28,10 @@ export async function run(options: RunOptions): Promise<number> {
   const signal = AbortSignal.any([interruptSignal(), readerGone()]);
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
   const sites = new SiteDirectory(loaded.manifest.sites);
+  const sides = sideObservers(loaded.manifest.observers);
+  const listen = options.metrics === undefined ? undefined : parseEndpoint(options.metrics, "--metrics");
+  const metrics = new HookMetrics(loaded.manifest.name);
+  const server = listen && (await serveMetrics(listen, () => metrics.text()));
   const terraform = await attachedTerraform(loaded.directories.stack);
   const tell = options.json ? tellAsJson : tellAsTimeline();
   try {
@@ -25,15 +40,19 @@ export async function run(options: RunOptions): Promise<number> {
       mode: options.propose ? "propose" : "apply",
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
-      observe: siteObserver({ manifest: loaded.manifest, sites }),
+      observe: siteObserver({ manifest: loaded.manifest, sites, sides }),
       signal,
-      onEvent: tell,
+      onEvent: (event) => {
+        metrics.see(event);
+        tell(event);
+      },
     });
   } catch (error) {
     // Ctrl-C reaches a Terraform that is being looked for as well.
     if (!signal.aborted) throw error;
   } finally {
     await terraform.close();
+    await server?.close();
     sites.close();
   }
   return EXIT.ok;

@@ -3,7 +3,7 @@ import type { TerraformOutput, TerraformVariable } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { throwProblems } from "../errors";
-import type { BurstManifest, BurstPolicy } from "../hook/manifest";
+import type { BurstManifest, BurstObservers, BurstPolicy } from "../hook/manifest";
 import { policyProblems } from "../policy";
 import { endpointsOf, writeManifest } from "./burst-manifest";
 import { declareParameters } from "./burst-parameters";
@@ -81,6 +81,16 @@ export interface BurstProps {
    * preposition: { everyMs: 6 * 3_600_000, windows: ["22:00-06:00"], cap: "20Mbit" }
    */
   readonly preposition?: boolean | PrePositioning;
+  /**
+   * Who tells the hook of the sides besides their agents: PromQL by figure, and HAProxys that Spillway does not manage.
+   * @default - the agents alone are asked
+   * @example
+   * observers: {
+   *   prometheus: { endpoint: "http://127.0.0.1:9090" },
+   *   onPrem: { demandRps: 'sum(rate(haproxy_frontend_http_requests_total{proxy="shop"}[30s]))' },
+   * }
+   */
+  readonly observers?: BurstObservers;
   /**
    * When to go out and when to come home.
    * @default - as `BurstPolicy` says, with 1 to 10 cloud members
@@ -241,6 +251,7 @@ export class Burst extends Construct implements IBurst {
         record: addressOf(this.record.resource),
       },
       policy,
+      ...(props.observers === undefined ? {} : { observers: props.observers }),
       ...(typeof props.preposition === "object"
         ? { prePosition: prePositionOf(props.image, props.preposition) }
         : {}),

@@ -29,6 +29,18 @@ export interface GateTuning {
    */
   readonly minMembers?: number;
   /**
+   * PromQL by name: for each good answer of the row, every one must give a number other than 0. No data does not hold. Asked of the
+   * provider's `prometheus`.
+   * @default - none
+   * @example { warm: "min(cache_fill_ratio{site='cloud'}) > 0.9" }
+   */
+  readonly openWhen?: Readonly<Record<string, string>>;
+  /**
+   * PromQL by name: users whom others see. The gate closes only when each has been 0 for the quiet period as well; no data is not 0.
+   * @default - the pool's balancer alone is asked
+   */
+  readonly users?: Readonly<Record<string, string>>;
+  /**
    * Milliseconds without one session that let the gate close.
    * @default 10000
    */
@@ -103,6 +115,8 @@ export class Gate extends Construct implements IGate {
       monitor: (props.monitor ?? props.pool.settings.monitor)?.render(),
       successes: props.successes,
       minMembers: props.minMembers,
+      openWhen: props.openWhen && { ...props.openWhen },
+      users: props.users && { ...props.users },
       quietPeriod: hclDuration(props.quietPeriodMs),
       recordTtl: props.recordTtlSeconds,
       onDeadline: props.onDeadline,

@@ -104,7 +104,7 @@ export class GlobalRecord extends Construct implements IGlobalRecord {
   /** @throws SpillwayError, SpillwayErrors on bad props */
   constructor(scope: Construct, id: string, props: GlobalRecordProps) {
     super(scope, id);
-    refuse(this.node.path, [...recordRules(props), ...answerRules(props.answers)]);
+    refuse(this.node.path, [...recordRules(props), ...answerRules(props.answers), this.onlyOneRule(props)]);
     const provider = SpillwayProvider.of(this);
     provider.use(props.nameServer);
     const answers = props.answers.map(settle);
@@ -122,6 +122,25 @@ export class GlobalRecord extends Construct implements IGlobalRecord {
         abortAboveFailed: props.ramp.abortAboveFailed,
       },
     });
+  }
+
+  /** Two of the same name, in whichever stacks of the program, would undo each other. */
+  private onlyOneRule({ name, nameServer }: RecordTuning): Rule {
+    const plain = (text: string) => text.toLowerCase().replace(/\.$/, "");
+    const other = this.node.root.node.findAll().find(
+      (each) =>
+        each instanceof GlobalRecord &&
+        each !== this &&
+        // One that was refused has no resource.
+        each.resource?.nameServerInput === nameServer.name &&
+        plain(each.recordName) === plain(name),
+    );
+    return rule(
+      other === undefined || Token.isUnresolved(name),
+      "name",
+      `must be declared once, got "${name}" at "${nameServer.name}", which ${other?.node.path} declares too`,
+      "Give each record a name of its own, or one record all the answers.",
+    );
   }
 }
 

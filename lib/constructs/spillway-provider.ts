@@ -13,6 +13,24 @@ export interface SpillwayProviderProps {
    * @default - the sites that constructs of the stack use
    */
   readonly sites?: readonly Site[];
+  /**
+   * The Prometheus that gates' `openWhen` and `users` are asked of.
+   * @default - none: a gate with queries is refused by the plan
+   */
+  readonly prometheus?: PrometheusAccess;
+}
+
+/** How a Prometheus is asked. Secrets are in files or in the environment, never here. */
+export interface PrometheusAccess {
+  /** `http://127.0.0.1:9090` */
+  readonly endpoint: string;
+  readonly tokenFile?: string;
+  readonly tokenEnv?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly passwordEnv?: string;
+  /** PEM file of the authority that signed its certificate. @default - the system's */
+  readonly caFile?: string;
 }
 
 /**
@@ -49,7 +67,7 @@ export class SpillwayProvider extends Construct {
         "Declare it once, before the constructs that use it.",
       ),
     ]);
-    this.resource = new ProviderBinding(this, "Resource", {});
+    this.resource = new ProviderBinding(this, "Resource", { prometheus: props.prometheus });
     for (const site of props.sites ?? []) this.use(site);
   }
 

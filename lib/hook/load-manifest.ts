@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { SpillwayError, messageOf, throwProblems, type ProblemReport } from "../errors";
 import { policyProblems, prePositionProblems } from "../policy";
 import { asObject, type JsonObject, type JsonValue } from "../review/json";
+import { observerProblems, withAbsoluteObservers } from "./manifest-observers";
 import type { BurstManifest, SiteEndpoint } from "./manifest";
 
 /** A burst, and the folders it lives in. */
@@ -221,6 +222,7 @@ function asManifest(value: JsonValue, place: string, problems: ProblemReport[]):
     });
   }
   problems.push(...policyProblems(manifest.policy, place));
+  problems.push(...observerProblems(object.observers, place));
   const { prePosition } = manifest;
   if (prePosition !== undefined && !asObject(object.prePosition)) {
     problems.push({
@@ -292,6 +294,7 @@ function withAbsolutePaths(manifest: BurstManifest, project: string): BurstManif
   return {
     ...manifest,
     sites: Object.fromEntries(sites),
+    ...(manifest.observers ? { observers: withAbsoluteObservers(manifest.observers, absolute) } : {}),
     ...(prePosition ? { prePosition: { ...prePosition, source: absolute(prePosition.source) } } : {}),
   };
 }

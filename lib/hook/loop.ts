@@ -25,6 +25,7 @@ import type { Clock, HookOptions } from "./options";
 import type { PrePositioner } from "./pre-positioner";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
+import { isShiftForeseen } from "./shift-ahead";
 import { statusOf } from "./status-of";
 import type { Terraform } from "./terraform";
 import { verify } from "./verify";
@@ -45,6 +46,8 @@ export interface LoopParts {
   readonly emit: (event: EventFact) => void;
   /** Undefined: the image is not brought nearer between bursts. */
   readonly prePositioner: PrePositioner | undefined;
+  /** Undefined: the hook changes nothing, so nothing is prepared. */
+  readonly shiftAhead: HookOptions["shiftAhead"];
 }
 
 /** An attempt that is going on while the loop goes on observing. */
@@ -137,6 +140,7 @@ export class Loop {
       if (!this.work) this.takeOverFile();
       const { state, decision } = decide(this.state, this.observation, policy, clock.now());
       this.accept(state, decision);
+      this.prepareShift();
       this.bringImageNearer();
       await this.act();
       this.say("turn", undefined);
@@ -179,6 +183,14 @@ export class Loop {
     }
     const kept = this.parts.prePositioner?.toRemember ?? [];
     journal.rotateIfLarge([{ kind: "adopted", parameters: this.file, state }, ...kept], clock.now());
+  }
+
+  /** Users follow a shift sooner when caches have learned a lower TTL before. */
+  private prepareShift(): void {
+    const { clock, options, policy, shiftAhead } = this.parts;
+    const { name, ttlSeconds } = options.manifest.record;
+    const now = clock.now();
+    if (isShiftForeseen(this.state, policy, ttlSeconds, now)) shiftAhead?.foresee([name], now);
   }
 
   /** Before anything is done about a decision: what is in the background gives way to a burst at once. */

@@ -1,3 +1,5 @@
+import type { SideQueries } from "./side-observer";
+
 /**
  * What the hook must know of a burst. The `Burst` construct writes it into the synthesised stack, under the root comment key that
  * Terraform ignores (`cdk.tf.json`: `"//".spillway.bursts.NAME`); users of plain HCL write the same as `spillway.json`
@@ -23,9 +25,39 @@ export interface BurstManifest {
     readonly record: string;
   };
   readonly policy: BurstPolicy;
+  /** Who sees the sides besides their agents. @default - nobody: the agents alone are asked */
+  readonly observers?: BurstObservers;
   /** Keeps the image nearly current at the cloud between bursts. @default - off */
   readonly prePosition?: PrePosition;
 }
+
+/** Other eyes of the hook. What they see takes the place of what the side's agent says of the same figure. */
+export interface BurstObservers {
+  /** Who is asked the sides' queries. Secrets are never here. */
+  readonly prometheus?: {
+    readonly endpoint: string;
+    /** Relative paths: from the directory of `cdktf.json`. */
+    readonly tokenFile?: string;
+    readonly tokenEnv?: string;
+    readonly user?: string;
+    readonly passwordFile?: string;
+    readonly passwordEnv?: string;
+    readonly caFile?: string;
+  };
+  readonly onPrem?: SideObservers;
+  /** Looked at only while the cloud's agent knows the pool, or cannot be asked: before a burst there is nothing to see. */
+  readonly cloud?: SideObservers;
+}
+
+/** PromQL by figure, each giving one number; and a HAProxy that Spillway does not manage. Queries win over it. */
+export type SideObservers = SideQueries & {
+  readonly haproxy?: {
+    /** Its stats socket: a path, or `host:port`. Level `user` is enough. */
+    readonly socket: string;
+    readonly backend: string;
+    readonly frontend?: string;
+  };
+};
 
 /** How the hook brings the image to the cloud in the background, so that a burst sends only the last delta. */
 export interface PrePosition {

@@ -3,6 +3,7 @@ import type { Observation, SiteObservation } from "../policy";
 import type { ImageStatus, SiteContext } from "../site/api";
 import { SiteDirectory } from "../site/client";
 import type { BurstManifest, BurstSide } from "./manifest";
+import { withOtherEyes, type SideObserver } from "./side-observer";
 
 /** Looks at the world once. */
 export type Observer = (signal: AbortSignal) => Promise<Observation>;
@@ -13,6 +14,8 @@ export interface SiteObserverOptions {
   readonly sites?: Pick<SiteDirectory, "get">;
   /** A site that does not answer within that is not reachable. @default 2000 */
   readonly timeoutMs?: number;
+  /** Other eyes on the sides; later ones win. @default - none */
+  readonly sides?: { readonly onPrem?: readonly SideObserver[]; readonly cloud?: readonly SideObserver[] };
   /** The image that the cloud is to run; undefined (or an undefined answer): the one that the on-premises pool runs. */
   readonly imageDigest?: () => string | undefined;
 }
@@ -32,8 +35,16 @@ export function siteObserver(options: SiteObserverOptions): Observer {
     const onPremLook = looks.get(manifest.onPrem.site) as Look;
     const cloudLook = looks.get(manifest.cloud.site) as Look;
     const nameServer = looks.get(manifest.record.nameServerSite)?.context;
-    const onPrem = siteObservation(manifest.onPrem, onPremLook, manifest.onPrem.members);
-    const cloud = siteObservation(manifest.cloud, cloudLook, 0);
+    const isThere = cloudLook.context?.pools.some(({ name }) => name === manifest.cloud.pool) ?? true;
+    const { sides = {} } = options;
+    const [onPrem, cloud] = await Promise.all([
+      withOtherEyes(
+        siteObservation(manifest.onPrem, onPremLook, manifest.onPrem.members),
+        sides.onPrem ?? [],
+        signal,
+      ),
+      withOtherEyes(siteObservation(manifest.cloud, cloudLook, 0), (isThere && sides.cloud) || [], signal),
+    ]);
     const isKnown = nameServer !== undefined && nameServer.recordsProblem === undefined;
     const weights = isKnown ? weightsOf(nameServer, manifest.record.name) : undefined;
     return {

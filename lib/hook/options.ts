@@ -4,6 +4,7 @@ import type { ImageLink } from "./image-link";
 import type { HookDirectories } from "./load-manifest";
 import type { BurstManifest, BurstPolicy } from "./manifest";
 import type { Observer } from "./observe";
+import type { ShiftAhead } from "../steps";
 
 /** Time, so that a recorded day can be replayed in seconds. */
 export interface Clock {
@@ -47,6 +48,8 @@ export interface HookOptions {
   readonly backOff?: BackOffOptions;
   /** How the image is brought nearer between bursts. @default - over clients for the manifest's sites */
   readonly imageLink?: ImageLink;
+  /** Where the record's TTL is lowered when a shift is foreseen. @default - the manifest's name server */
+  readonly shiftAhead?: Pick<ShiftAhead, "foresee">;
   /** How long the weights may take to be in force after an apply. @default 10000 */
   readonly verifyTimeoutMs?: number;
 }

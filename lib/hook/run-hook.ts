@@ -13,6 +13,7 @@ import { acquireLease } from "./lease";
 import { Loop } from "./loop";
 import type { Clock, HookOptions, TerraformSettings } from "./options";
 import { PrePositioner } from "./pre-positioner";
+import { shiftAheadOf } from "./shift-ahead";
 import { makeScratch, prepareStateDirectory, stateDirectory } from "./state-directory";
 import { tail } from "./tail";
 import { Terraform } from "./terraform";
@@ -94,6 +95,8 @@ export async function runHook(options: HookOptions): Promise<void> {
       signal,
       emit,
       prePositioner,
+      shiftAhead:
+        options.mode === "apply" ? (options.shiftAhead ?? shiftAheadOf(options.manifest, signal)) : undefined,
       terraform: tool
         ? new Terraform({
             tool,

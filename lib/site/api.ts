@@ -12,6 +12,7 @@ import type { ProblemReport } from "../errors";
  * | GET    /v1/health                     |                 | {@link Health} |
  * | GET    /v1/context                    |                 | {@link SiteContext} |
  * | GET    /v1/parts                      |                 | {@link SiteParts}: what the site runs on, looked at now. Changes nothing |
+ * | GET    /metrics                       |                 | all of it for Prometheus, in its text format |
  * | GET    /v1/events?after=SEQ           |                 | {@link SiteEvents}: what the site did, in order |
  * | GET    /v1/images                     |                 | `{ images: ImageStatus[] }` |
  * | GET    /v1/images/{digest}            |                 | {@link ImageStatus}; 404 |
@@ -34,6 +35,8 @@ import type { ProblemReport } from "../errors";
  * | PUT    /v1/records/{name}             | {@link RecordSpec} | {@link RecordStatus} |
  * | GET    /v1/records/{name}             |                 | {@link RecordStatus}; 404 |
  * | DELETE /v1/records/{name}?owner=      |                 | 204 |
+ * | POST   /v1/records/{name}/plan        | {@link RecordSpec} | {@link RecordPlan}: what a PUT of it would be refused for; changes nothing |
+ * | POST   /v1/records/{name}/prepare     |                 | {@link ShiftPreparation}: the TTL is lowered ahead of a shift; 404 |
  */
 
 /** The version in every path. */
@@ -325,6 +328,22 @@ export interface RecordStatus {
    * @default the previous set's TTL
    */
   readonly staleMs?: number;
+}
+
+/** What would become of a record that is only planned. */
+export interface RecordPlan {
+  /** A PUT would be refused for these. An `attribute` is one of {@link RecordSpec}, or `name`. */
+  readonly problems: readonly ProblemReport[];
+  /** Where users would get something else than was declared. One sentence each, for the plan. */
+  readonly notes: readonly string[];
+  /** This owner has a record of that name already. */
+  readonly exists: boolean;
+}
+
+/** What was done ahead of a shift. */
+export interface ShiftPreparation {
+  /** When answers with the higher TTL have left all caches; left out when there was nothing to lower. */
+  readonly readyAt?: number;
 }
 
 // ---------------------------------------------------------------- context and events

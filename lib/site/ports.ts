@@ -1,5 +1,14 @@
 import type { ProblemReport } from "../errors";
-import type { MonitorSpec, PoolSpec, PoolTraffic, QuiesceSpec, RecordSpec, RecordStatus } from "./api";
+import type {
+  MonitorSpec,
+  PoolSpec,
+  PoolTraffic,
+  QuiesceSpec,
+  RecordPlan,
+  RecordSpec,
+  RecordStatus,
+  ShiftPreparation,
+} from "./api";
 
 /**
  * What a site agent runs on. `lib` knows only these interfaces; `providers/*` implement them. Everything behind them is a process
@@ -138,5 +147,15 @@ export interface NameServer {
   remove(name: string): Promise<void>;
   /** Looks whether it can do its work, and changes nothing. @default - there is nothing that could be wrong */
   check?(signal: AbortSignal): Promise<PartCheck>;
+  /**
+   * What a put of this would be refused for now, and what users would get that was not declared. Changes nothing.
+   * @throws SpillwayError without a code when the server does not answer
+   */
+  planRecord?(name: string, spec: RecordSpec): Promise<Pick<RecordPlan, "problems" | "notes">>;
+  /**
+   * Lowers the TTL of a record ahead of a shift, for a while; asked again, it is kept low. The declared TTL, as `get` shows it, stays.
+   * @returns undefined when there was nothing to lower
+   */
+  prepareShift?(name: string): Promise<Required<ShiftPreparation> | undefined>;
   stop(): Promise<void>;
 }

@@ -15,13 +15,15 @@ export function throughSilence<T>(site: string, look: () => Promise<Look<T>>): (
       return await look();
     } catch (error) {
       if (!(error instanceof SiteError) || !error.isSilence) throw error;
-      const why =
-        error.code === "part-unavailable"
-          ? `site ${site}: ${error.report.problem}`
-          : `the agent of site ${site} cannot be asked now`;
-      return { done: false, message: `${why}; asking again` };
+      return { done: false, message: `${unasked(site, error)} now; asking again` };
     }
   };
+}
+
+/** That a site cannot be asked; where a part of it is away, which and why. */
+export function unasked(site: string, { code, report }: SiteError): string {
+  const why = code === "part-unavailable" ? ` (${report.problem})` : "";
+  return `the agent of site ${site} cannot be asked${why}`;
 }
 
 /**

@@ -13,5 +13,6 @@ export {
   type OwnershipMark,
 } from "./mark";
 export { mustBeFree, mustBeMarkable, ownedByAnother, type Standing } from "./ownership";
+export { Findings, refusalOf } from "./planned";
 export { serialReached, untilSecondariesHave, zoneSerial } from "./secondaries";
 export { readSecret, type SecretSource } from "./secret";

@@ -42,6 +42,7 @@ export function mustBeMarkable(name: string): void {
     place: `record ${name}`,
     problem: `its name has ${name.length} characters, and ${LONGEST_NAME} are the most with an ownership mark before it`,
     mend: "Choose a shorter name.",
+    attribute: ["name"],
   });
 }
 
@@ -50,6 +51,7 @@ export function ownedByAnother(name: string, agent: string, owner: string): Spil
     place: `record ${name}`,
     problem: `the record "${name}" belongs to "${owner}" of installation "${agent}"`,
     mend: "Choose another name, or have its owner remove it.",
+    attribute: ["name"],
   });
 }
 
@@ -58,6 +60,7 @@ function unmarkedRecord(name: string, types: readonly string[]): SpillwayError {
     place: `record ${name}`,
     problem: `"${name}" has ${types.join(" and ")} records that Spillway did not write`,
     mend: "Choose another name, or remove them first: they are never overwritten.",
+    attribute: ["name"],
   });
 }
 
@@ -66,6 +69,7 @@ function newerMark(name: string, version: string): SpillwayError {
     place: `record ${markName(name)}`,
     problem: `its ownership mark has version ${version}, which this Spillway does not know`,
     mend: "Use the Spillway that wrote it, or a newer one.",
+    attribute: ["name"],
   });
 }
 
@@ -74,5 +78,6 @@ function foreignMark(name: string, what: string): SpillwayError {
     place: `record ${markName(name)}`,
     problem: `${what} stands where the ownership mark of "${name}" would be, and is none`,
     mend: "Remove it if it is nobody's, or choose another name.",
+    attribute: ["name"],
   });
 }

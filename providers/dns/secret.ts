@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { SpillwayError, messageOf } from "../../lib/errors";
+import { messageOf } from "../../lib/errors";
+import { controlProblem } from "../local/control";
 
 /** Where a secret is kept. It is read when it is needed, and never written, logged or shown. */
 export type SecretSource =
@@ -13,7 +14,7 @@ export function readSecret(source: SecretSource, what: string): string {
   if ("environment" in source) {
     const value = process.env[source.environment]?.trim();
     if (value) return value;
-    throw new SpillwayError({
+    throw controlProblem("invalid", {
       place: `environment variable ${source.environment}`,
       problem: `${what} is read from it, and it is ${value === undefined ? "not set" : "empty"}`,
       mend: "Set it for the agent's process, or name a file instead.",
@@ -23,18 +24,15 @@ export function readSecret(source: SecretSource, what: string): string {
   try {
     text = readFileSync(source.file, "utf8");
   } catch (error) {
-    throw new SpillwayError(
-      {
-        place: source.file,
-        problem: `${what} cannot be read from it: ${messageOf(error)}`,
-        mend: "Put it there, readable for the agent's user only.",
-      },
-      { cause: error },
-    );
+    throw controlProblem("invalid", {
+      place: source.file,
+      problem: `${what} cannot be read from it: ${messageOf(error)}`,
+      mend: "Put it there, readable for the agent's user only.",
+    });
   }
   const value = text.trim();
   if (value !== "") return value;
-  throw new SpillwayError({
+  throw controlProblem("invalid", {
     place: source.file,
     problem: `${what} is read from it, and it is empty`,
     mend: "Put it there, readable for the agent's user only.",

@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, request, type IncomingMessage, type Server } from "node:http";
 import { connect } from "node:net";
 import type { ApiProblem } from "../../lib/site/api";
-import { SpillwayError, messageOf } from "../../lib/errors";
+import { type ProblemReport, SpillwayError, messageOf } from "../../lib/errors";
 
 /** What a control handler answers. Bodies are JSON; `undefined` is none. */
 export interface ControlAnswer {
@@ -20,10 +20,7 @@ export interface ControlRequest {
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 /** A problem that a control handler throws to be answered as {@link ApiProblem}. */
-export function controlProblem(
-  code: ApiProblem["code"],
-  report: { readonly place: string; readonly problem: string; readonly mend: string },
-): SpillwayError {
+export function controlProblem(code: ApiProblem["code"], report: ProblemReport): SpillwayError {
   return new SpillwayError(report, { cause: Object.assign(new Error(report.problem), { code }) });
 }
 

@@ -27,13 +27,14 @@ export function localPorts({ stateDir, nameServer }: LocalPortsOptions): SitePor
 /**
  * Ends all that runs at a site of this machine, whoever started it: the agent if it is still there, then members, balancer and name
  * server. Users that are still there are cut off: it is a lab's clean-up, not a way home.
+ * @param ports what it runs on, where that is not the embedded default; what others run goes on, and records there stay
  */
-export async function clearSite(stateDir: string): Promise<void> {
+export async function clearSite(stateDir: string, ports?: SitePorts): Promise<void> {
   if (!existsSync(stateDir)) return;
   const agent = await agentProcess(stateDir);
   // An agent in this very process is its owner's to close; it makes what follows say so.
   if (agent !== undefined && agent.pid !== process.pid) await endProcess(agent, 3_000);
   // It is found by its state directory; where it listens does not matter for its end.
-  const ports = localPorts({ stateDir, nameServer: { host: "127.0.0.1", port: 0 } });
-  await endSite({ stateDir, ports });
+  const embedded = localPorts({ stateDir, nameServer: { host: "127.0.0.1", port: 0 } });
+  await endSite({ stateDir, ports: ports ?? embedded });
 }

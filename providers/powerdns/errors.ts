@@ -38,6 +38,7 @@ export function outsideZones(name: string, zones: readonly string[]): SpillwayEr
     place: `record ${name}`,
     problem: `"${name}" is in none of the zones that may be written: ${zones.join(", ")}`,
     mend: "Correct the name, or add its zone to `zones`.",
+    attribute: ["name"],
   });
 }
 

@@ -1,10 +1,20 @@
-import { characterStrings, formatMark, markedName, readMark, type OwnershipMark } from "../dns";
+import {
+  characterStrings,
+  formatMark,
+  markedName,
+  markName,
+  mustBeFree,
+  readMark,
+  type OwnershipMark,
+} from "../dns";
 import { nameProblem, normalName } from "../local/nameserver/names";
 import type { PowerDnsApi, RrSet } from "./api";
 import type { Settings } from "./options";
 
 /** A zone whose serial is the same is read anew after this time: not every change of a database moves it. */
 const REREAD_MS = 30_000;
+/** For plans, of which there may be many at once, it is read anew after this time only. */
+const PLAN_REREAD_MS = 500;
 
 /** A record of this installation as it was read. */
 export interface Held {
@@ -20,6 +30,11 @@ export class Marks {
   private readonly read = new Map<
     string,
     { readonly serial: number; readonly at: number; readonly held: readonly Held[] }
+  >();
+
+  private readonly planned = new Map<
+    string,
+    { readonly at: number; readonly sets: Promise<ReadonlyMap<string, readonly RrSet[]>> }
   >();
 
   constructor(
@@ -38,6 +53,23 @@ export class Marks {
     this.read.delete(zone);
   }
 
+  /**
+   * As it stood a moment ago, which is enough for a plan.
+   * @throws SpillwayError with code `owned-by-another`; without one when PowerDNS does not answer
+   */
+  async mustBeFree(zone: string, name: string): Promise<void> {
+    let last = this.planned.get(zone);
+    if (!last || Date.now() - last.at > PLAN_REREAD_MS) {
+      last = { at: Date.now(), sets: this.api.zone(zone, "all").then(({ rrsets }) => byNameOf(rrsets)) };
+      this.planned.set(zone, last);
+      last.sets.catch(() => this.planned.delete(zone));
+    }
+    const sets = await last.sets;
+    const marks = marksIn(sets.get(markName(name)) ?? []);
+    const types = (sets.get(name) ?? []).map(({ type }) => type);
+    mustBeFree(name, { marks, types }, this.settings.agent);
+  }
+
   private async inZone(zone: string): Promise<readonly Held[]> {
     const last = this.read.get(zone);
     if (last && Date.now() - last.at < REREAD_MS) {
@@ -45,11 +77,7 @@ export class Marks {
       if (serial === last.serial) return last.held;
     }
     const { serial, rrsets } = await this.api.zone(zone, "all");
-    const byName = new Map<string, RrSet[]>();
-    for (const set of rrsets) {
-      const name = normalName(set.name);
-      byName.set(name, [...(byName.get(name) ?? []), set]);
-    }
+    const byName = byNameOf(rrsets);
     const held: Held[] = [];
     for (const [at, sets] of byName) {
       const name = markedName(at);
@@ -63,6 +91,15 @@ export class Marks {
     this.read.set(zone, { serial, at: Date.now(), held });
     return held;
   }
+}
+
+function byNameOf(rrsets: readonly RrSet[]): ReadonlyMap<string, readonly RrSet[]> {
+  const byName = new Map<string, RrSet[]>();
+  for (const set of rrsets) {
+    const name = normalName(set.name);
+    byName.set(name, [...(byName.get(name) ?? []), set]);
+  }
+  return byName;
 }
 
 /** The texts in these sets. */

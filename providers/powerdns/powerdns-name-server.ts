@@ -1,14 +1,17 @@
 import { Mutex } from "../../lib/site/agent/mutex";
-import type { RecordSpec, RecordStatus } from "../../lib/site/api";
+import { NamedMutex } from "../../lib/site/agent/named-mutex";
+import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
+  Findings,
   markName,
   mustBeFree,
   mustBeMarkable,
   ownedByAnother,
+  refusalOf,
   untilSecondariesHave,
   type OwnershipMark,
 } from "../dns";
@@ -35,7 +38,11 @@ export class PowerDnsNameServer implements NameServer {
   private readonly settings: Settings;
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
-  private readonly changes = new Mutex();
+  private readonly changes = new NamedMutex();
+  /** Not every database of a PowerDNS bears two writers. */
+  private readonly writes = new Mutex();
+  /** A plan of many records need not look at the server for each. */
+  private readonly findings = new Findings(async () => (await checkServer(this.settings)).problems);
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: PowerDnsOptions) {
@@ -64,7 +71,8 @@ export class PowerDnsNameServer implements NameServer {
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when PowerDNS does not answer
    */
   put(name: string, spec: RecordSpec): Promise<RecordStatus> {
-    return this.changes.run(() => this.make(normalName(name), spec));
+    const key = normalName(name);
+    return this.changes.at(key, () => this.make(key, spec));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
@@ -86,7 +94,7 @@ export class PowerDnsNameServer implements NameServer {
   /** Idempotent. @throws SpillwayError with code `owned-by-another` */
   remove(name: string): Promise<void> {
     const key = normalName(name);
-    return this.changes.run(async () => {
+    return this.changes.at(key, async () => {
       const zone = this.zoneOf(key);
       if (zone === undefined) return;
       const { mark } = await this.look(zone, key);
@@ -96,24 +104,47 @@ export class PowerDnsNameServer implements NameServer {
     });
   }
 
+  /** {@link NameServer.planRecord} */
+  async planRecord(name: string, spec: RecordSpec): Promise<RecordPlanned> {
+    const key = normalName(name);
+    try {
+      const zone = this.mustBeInside(key, spec);
+      await this.marks.mustBeFree(zone, key);
+    } catch (error) {
+      return { problems: [refusalOf(error)], notes: [] };
+    }
+    const isAlias = answerType(spec.answers[0]) === "CNAME";
+    const notes =
+      isAlias && this.settings.health
+        ? [`${key}: PowerDNS checks the health of addresses only, so host names are answered by weight alone`]
+        : [];
+    return { problems: await this.findings.now(), notes };
+  }
+
   /**
-   * Lowers the TTL ahead of a shift: as soon as one is foreseen, at a launch's beginning. The put that shifts raises it again. The
-   * declared TTL, as `get` shows it, stays.
-   * @returns when answers with the higher TTL have left all caches; undefined when there is nothing to lower
+   * Lowers the TTL ahead of a shift: as soon as one is foreseen, at a launch's beginning. It comes back `holdMs` after the declared TTL is
+   * over, unless this is called again or a put shifts meanwhile. The declared TTL, as `get` shows it, stays.
+   * @returns when answers with the higher TTL have left all caches; undefined when there is nothing to lower (any more)
    */
   prepareShift(name: string): Promise<{ readonly readyAt: number } | undefined> {
     const key = normalName(name);
-    return this.changes.run(async () => {
+    return this.changes.at(key, async () => {
       const { shift } = this.settings;
       const zone = this.zoneOf(key);
       if (shift === undefined || zone === undefined) return undefined;
       const { mark, sets } = await this.look(zone, key);
-      const ttlSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
-      if (mark === undefined || ttlSeconds === undefined || ttlSeconds <= shift.ttlSeconds) return undefined;
-      const raiseAt = Date.now() + 1_000 * ttlSeconds + shift.holdMs;
+      const presentSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
+      if (mark === undefined || presentSeconds === undefined) return undefined;
+      const declaredMs = 1_000 * mark.spec.ttlSeconds;
+      if (mark.spec.ttlSeconds <= shift.ttlSeconds) return undefined;
+      const isHigh = presentSeconds > shift.ttlSeconds;
+      const raiseAt = Date.now() + declaredMs + shift.holdMs;
+      // Written again only when half of that time is over: whoever keeps it low asks often.
+      if (!isHigh && mark.shift && mark.shift.raiseAt > raiseAt - (declaredMs + shift.holdMs) / 2)
+        return undefined;
       const lowered: OwnershipMark = { ...mark, shift: { ttlSeconds: shift.ttlSeconds, raiseAt } };
       await this.change(zone, key, [this.answerSet(key, lowered), markSet(key, lowered)]);
-      return { readyAt: Date.now() + 1_000 * ttlSeconds };
+      return isHigh ? { readyAt: Date.now() + 1_000 * presentSeconds } : undefined;
     });
   }
 
@@ -240,7 +271,7 @@ export class PowerDnsNameServer implements NameServer {
     const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
     const due = held.filter(({ mark }) => isDue(mark));
     for (const { name, zone } of due) {
-      await this.changes.run(async () => {
+      await this.changes.at(name, async () => {
         const { mark, sets } = await this.look(zone, name);
         if (mark === undefined || !isDue(mark) || !sets.some(({ type }) => type === "LUA")) return;
         const { shift: _over, ...raised } = mark;
@@ -266,7 +297,7 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
-    await this.api.change(zone, key, changes);
+    await this.writes.run(() => this.api.change(zone, key, changes));
     this.marks.forget(zone);
   }
 
@@ -334,6 +365,8 @@ export class PowerDnsNameServer implements NameServer {
     throw outsideZones(key, this.settings.zones);
   }
 }
+
+type RecordPlanned = Pick<RecordPlan, "problems" | "notes">;
 
 interface Found {
   readonly mark: OwnershipMark | undefined;

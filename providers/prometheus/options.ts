@@ -19,7 +19,11 @@ export interface PrometheusOptions {
   readonly caFile?: string;
   /** Milliseconds for a whole answer. @default 5000 */
   readonly timeoutMs?: number;
-  /** A number that was measured longer ago counts as no data, milliseconds. @default 120000, two of the common scrape intervals */
+  /**
+   * A number that was measured longer ago counts as no data, milliseconds. A Prometheus that does not know `lookback_delta` (2.42)
+   * goes back five minutes all the same, but never beyond the scrape that failed.
+   * @default 120000, two of the common scrape intervals
+   */
   readonly maxAgeMs?: number;
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { RecordSpec } from "../../lib/site/api";
 import { characterStrings, formatMark, markName, type OwnershipMark } from "../dns";
 import { answerType } from "../local/nameserver/zone";
 import {
@@ -66,6 +67,20 @@ export function putUpdate(
       ...addresses.map((address) => addRecord(name, type, ttlSeconds, addressData(type, address))),
       addRecord(indexNameOf(mark.agent, zone, name), "PTR", 0, addressData("PTR", name)),
     ],
+  };
+}
+
+/** An update that the server takes or refuses as it would {@link putUpdate}, and that changes nothing: what it deletes is not there. */
+export function trialUpdate(
+  zone: string,
+  name: string,
+  present: PresentMark | undefined,
+  spec: RecordSpec,
+): Update {
+  return {
+    zone,
+    prerequisites: present ? stillOurs(name, present) : stillFree(name, answerType(spec.answers[0])),
+    changes: [deleteRecord(markName(name), "TXT", textData(["is this update allowed?"]))],
   };
 }
 

@@ -114,6 +114,7 @@ export function outsideZones(name: string, zones: readonly string[]): SpillwayEr
     place: `record ${name}`,
     problem: `"${name}" is in none of the zones that may be written: ${zones.join(", ")}`,
     mend: "Correct the name, or add its zone to `zones`.",
+    attribute: ["name"],
   });
 }
 
@@ -127,6 +128,7 @@ export function unmarkedRecord(server: HostPort, name: string): SpillwayError {
     place: `record ${name} at ${formatHostPort(server)}`,
     problem: `"${name}" has records that Spillway did not write`,
     mend: "Choose another name, or remove them first: they are never overwritten.",
+    attribute: ["name"],
   });
 }
 

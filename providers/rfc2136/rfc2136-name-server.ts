@@ -1,5 +1,5 @@
 import { Mutex } from "../../lib/site/agent/mutex";
-import type { RecordSpec, RecordStatus } from "../../lib/site/api";
+import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
 import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
@@ -7,6 +7,7 @@ import {
   formatHostPort,
   mustBeMarkable,
   ownedByAnother,
+  refusalOf,
   untilSecondariesHave,
   zoneSerial,
   type OwnershipMark,
@@ -14,7 +15,7 @@ import {
 import { isWithin, normalName } from "../local/nameserver/names";
 import { answersOf, refuseInvalid } from "../local/nameserver/records";
 import { answerType } from "../local/nameserver/zone";
-import { putUpdate, removeUpdate, type PresentMark } from "./changes";
+import { putUpdate, removeUpdate, trialUpdate, type PresentMark } from "./changes";
 import { checkServer } from "./check";
 import { LostRace, outsideZones, refusedPlan, stillOld, unmarkedRecord } from "./errors";
 import { sendUpdate } from "./exchange";
@@ -63,6 +64,27 @@ export class Rfc2136NameServer implements NameServer {
     return planAnswers(normalName(name), spec, this.settings.weights);
   }
 
+  /** {@link NameServer.planRecord}. The server itself is asked, by a signed update that changes nothing. */
+  async planRecord(name: string, spec: RecordSpec): Promise<Pick<RecordPlan, "problems" | "notes">> {
+    const key = normalName(name);
+    try {
+      const zone = this.mustBeInside(key, spec);
+      const { problems, notes } = this.plan(key, spec);
+      if (problems.length > 0) return { problems, notes };
+      const present = await this.look(key);
+      await sendUpdate(this.settings, `record ${key}`, trialUpdate(zone, key, present, spec)).catch(
+        (error: unknown) => {
+          // A record that changes just now is not refused later.
+          if (!(error instanceof LostRace)) throw error;
+          if (!present) throw unmarkedRecord(this.settings.server, key);
+        },
+      );
+      return { problems, notes };
+    } catch (error) {
+      return { problems: [refusalOf(error)], notes: [] };
+    }
+  }
+
   /**
    * Makes the record so; the same again changes nothing.
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when the server does not answer
@@ -107,10 +129,7 @@ export class Rfc2136NameServer implements NameServer {
   async stop(): Promise<void> {}
 
   private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
-    refuseInvalid(key, spec);
-    const zone = this.zoneOf(key);
-    if (zone === undefined) throw outsideZones(key, this.settings.zones);
-    mustBeMarkable(key);
+    const zone = this.mustBeInside(key, spec);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
     const present = await this.look(key);
@@ -185,6 +204,14 @@ export class Rfc2136NameServer implements NameServer {
     const status = statusOfMark(key, mark);
     const isSo = await this.isAnswered(key, mark.spec, this.plan(key, mark.spec));
     return isSo ? status : { ...status, spec: { ...mark.spec, answers: [] } };
+  }
+
+  private mustBeInside(key: string, spec: RecordSpec): string {
+    refuseInvalid(key, spec);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) throw outsideZones(key, this.settings.zones);
+    mustBeMarkable(key);
+    return zone;
   }
 
   private zoneOf(key: string): string | undefined {

@@ -8,6 +8,7 @@ import { pushImage } from "../../lib/image";
 import { type AgentOptions, type RunningAgent, startAgent } from "../../lib/site/agent";
 import type { PoolSpec, PoolStatus } from "../../lib/site/api";
 import { SiteClient } from "../../lib/site/client";
+import type { Balancer, NameServer } from "../../lib/site/ports";
 import { sleep } from "../../lib/wait";
 import { clearSite, localPorts } from "../../providers/local";
 import { baseEnvironment } from "../../providers/local/process";
@@ -23,6 +24,10 @@ export interface SiteOptions {
   readonly address?: string;
   /** Gives the site a name server, on a free port of 127.0.0.1. @default false */
   readonly nameServer?: boolean;
+  /** Of a site in this process: a name server of another kind. */
+  readonly namedBy?: NameServer;
+  /** Of a site in this process: a balancer of another kind. Its agent starts though it cannot be used. */
+  readonly balancedBy?: Balancer;
   /** Of a site in this process: {@link AgentOptions.retainImages}. */
   readonly retainImages?: AgentOptions["retainImages"];
 }
@@ -74,8 +79,13 @@ export async function startSite(options: SiteOptions = {}): Promise<TestSite> {
     listen: { host: "127.0.0.1", port: 0 },
     token,
     retainImages: options.retainImages,
-    ports: localPorts({ stateDir, nameServer: nameServer ? parse(nameServer) : undefined }),
+    ports: {
+      ...localPorts({ stateDir, nameServer: nameServer ? parse(nameServer) : undefined }),
+      ...(options.namedBy ? { nameServer: options.namedBy } : {}),
+      ...(options.balancedBy ? { balancer: options.balancedBy } : {}),
+    },
     log: (line) => (log += `${line}\n`),
+    ...(options.balancedBy ? { waitForParts: true } : {}),
   });
   return { ...siteOf(ground, agent.endpoint), log: () => log, close: () => endInProcess(ground, agent) };
 }

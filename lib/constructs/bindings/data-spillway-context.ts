@@ -4,6 +4,10 @@ import * as cdktf from 'cdktf';
 
 export interface DataSpillwayContextConfig extends cdktf.TerraformMetaArguments {
   /**
+  * PromQL by name, each giving one number. None, or several, is an error.
+  */
+  readonly queries?: { [key: string]: string };
+  /**
   * Names of sites. Default: all that the provider knows.
   */
   readonly sites?: string[];
@@ -162,12 +166,28 @@ export class DataSpillwayContext extends cdktf.TerraformDataSource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._queries = config.queries;
     this._sites = config.sites;
   }
 
   // at - computed: true, optional: false, required: false
   public get at() {
     return this.getStringAttribute('at');
+  }
+
+  // queries - computed: false, optional: true, required: false
+  private _queries?: { [key: string]: string };
+  public get queries() {
+    return this.getStringMapAttribute('queries');
+  }
+  public set queries(value: { [key: string]: string }) {
+    this._queries = value;
+  }
+  public resetQueries() {
+    this._queries = undefined;
+  }
+  public get queriesInput() {
+    return this._queries;
   }
 
   // sites - computed: false, optional: true, required: false
@@ -191,14 +211,27 @@ export class DataSpillwayContext extends cdktf.TerraformDataSource {
     return this._sitesNow;
   }
 
+  // values - computed: true, optional: false, required: false
+  private _values = new cdktf.NumberMap(this, "values");
+  public get values() {
+    return this._values;
+  }
+
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
+      queries: cdktf.hashMapper(cdktf.stringToTerraform)(this._queries),
       sites: cdktf.listMapper(cdktf.stringToTerraform, false)(this._sites),
     };
   }
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      queries: {
+        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._queries),
+        isBlock: false,
+        type: "map",
+        storageClassType: "stringMap",
+      },
       sites: {
         value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._sites),
         isBlock: false,

@@ -16,6 +16,10 @@ export interface GateConfig extends cdktf.TerraformMetaArguments {
   */
   readonly onDeadline?: string;
   /**
+  * PromQL by name: for each good answer of the row, every one must give at least one number, and none that is 0, NaN or infinite. No data does not hold. Write comparisons that hold for 0 with `bool`: `errors == bool 0`.
+  */
+  readonly openWhen?: { [key: string]: string };
+  /**
   * The id of the pool behind it.
   */
   readonly pool: string;
@@ -35,6 +39,10 @@ export interface GateConfig extends cdktf.TerraformMetaArguments {
   * How long the operations on this resource may take.
   */
   readonly timeouts?: GateTimeouts;
+  /**
+  * PromQL by name: users whom others see. It closes only when each has been 0 for the quiet period as well; no data is not 0. Let `quiet_period` be longer than the scrape interval.
+  */
+  readonly users?: { [key: string]: string };
 }
 export interface GateMonitor {
   /**
@@ -489,11 +497,13 @@ export class Gate extends cdktf.TerraformResource {
     this._minMembers = config.minMembers;
     this._monitor.internalValue = config.monitor;
     this._onDeadline = config.onDeadline;
+    this._openWhen = config.openWhen;
     this._pool = config.pool;
     this._quietPeriod = config.quietPeriod;
     this._recordTtl = config.recordTtl;
     this._successes = config.successes;
     this._timeouts.internalValue = config.timeouts;
+    this._users = config.users;
   }
 
   // id - computed: true, optional: false, required: false
@@ -544,6 +554,21 @@ export class Gate extends cdktf.TerraformResource {
   }
   public get onDeadlineInput() {
     return this._onDeadline;
+  }
+
+  // open_when - computed: false, optional: true, required: false
+  private _openWhen?: { [key: string]: string };
+  public get openWhen() {
+    return this.getStringMapAttribute('open_when');
+  }
+  public set openWhen(value: { [key: string]: string }) {
+    this._openWhen = value;
+  }
+  public resetOpenWhen() {
+    this._openWhen = undefined;
+  }
+  public get openWhenInput() {
+    return this._openWhen;
   }
 
   // pool - computed: false, optional: false, required: true
@@ -623,16 +648,33 @@ export class Gate extends cdktf.TerraformResource {
     return this._timeouts.internalValue;
   }
 
+  // users - computed: false, optional: true, required: false
+  private _users?: { [key: string]: string };
+  public get users() {
+    return this.getStringMapAttribute('users');
+  }
+  public set users(value: { [key: string]: string }) {
+    this._users = value;
+  }
+  public resetUsers() {
+    this._users = undefined;
+  }
+  public get usersInput() {
+    return this._users;
+  }
+
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
       min_members: cdktf.numberToTerraform(this._minMembers),
       monitor: gateMonitorToTerraform(this._monitor.internalValue),
       on_deadline: cdktf.stringToTerraform(this._onDeadline),
+      open_when: cdktf.hashMapper(cdktf.stringToTerraform)(this._openWhen),
       pool: cdktf.stringToTerraform(this._pool),
       quiet_period: cdktf.stringToTerraform(this._quietPeriod),
       record_ttl: cdktf.numberToTerraform(this._recordTtl),
       successes: cdktf.numberToTerraform(this._successes),
       timeouts: gateTimeoutsToTerraform(this._timeouts.internalValue),
+      users: cdktf.hashMapper(cdktf.stringToTerraform)(this._users),
     };
   }
 
@@ -655,6 +697,12 @@ export class Gate extends cdktf.TerraformResource {
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      open_when: {
+        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._openWhen),
+        isBlock: false,
+        type: "map",
+        storageClassType: "stringMap",
       },
       pool: {
         value: cdktf.stringToHclTerraform(this._pool),
@@ -685,6 +733,12 @@ export class Gate extends cdktf.TerraformResource {
         isBlock: true,
         type: "struct",
         storageClassType: "GateTimeouts",
+      },
+      users: {
+        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._users),
+        isBlock: false,
+        type: "map",
+        storageClassType: "stringMap",
       },
     };
 

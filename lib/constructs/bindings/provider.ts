@@ -4,6 +4,10 @@ import * as cdktf from 'cdktf';
 
 export interface SpillwayProviderConfig {
   /**
+  * The Prometheus that is asked for the queries of gates and of `spillway_context`.
+  */
+  readonly prometheus?: SpillwayProviderPrometheus;
+  /**
   * The sites by name, each with an agent.
   */
   readonly sites?: { [key: string]: SpillwayProviderSites } | cdktf.IResolvable;
@@ -12,6 +16,107 @@ export interface SpillwayProviderConfig {
   */
   readonly alias?: string;
 }
+export interface SpillwayProviderPrometheus {
+  /**
+  * PEM file of the authority that signed its certificate. Default: the system's authorities.
+  */
+  readonly caFile?: string;
+  /**
+  * Where it answers: `http://127.0.0.1:9090`. Secrets go over plain http to loopback only.
+  */
+  readonly endpoint: string;
+  /**
+  * An environment variable that holds it.
+  */
+  readonly passwordEnv?: string;
+  /**
+  * A file that holds the user's password.
+  */
+  readonly passwordFile?: string;
+  /**
+  * An environment variable that holds it.
+  */
+  readonly tokenEnv?: string;
+  /**
+  * A file that holds a bearer token.
+  */
+  readonly tokenFile?: string;
+  /**
+  * For basic authentication.
+  */
+  readonly user?: string;
+}
+
+export function spillwayProviderPrometheusToTerraform(struct?: SpillwayProviderPrometheus | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    ca_file: cdktf.stringToTerraform(struct!.caFile),
+    endpoint: cdktf.stringToTerraform(struct!.endpoint),
+    password_env: cdktf.stringToTerraform(struct!.passwordEnv),
+    password_file: cdktf.stringToTerraform(struct!.passwordFile),
+    token_env: cdktf.stringToTerraform(struct!.tokenEnv),
+    token_file: cdktf.stringToTerraform(struct!.tokenFile),
+    user: cdktf.stringToTerraform(struct!.user),
+  }
+}
+
+export function spillwayProviderPrometheusToHclTerraform(struct?: SpillwayProviderPrometheus | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    ca_file: {
+      value: cdktf.stringToHclTerraform(struct!.caFile),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    endpoint: {
+      value: cdktf.stringToHclTerraform(struct!.endpoint),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    password_env: {
+      value: cdktf.stringToHclTerraform(struct!.passwordEnv),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    password_file: {
+      value: cdktf.stringToHclTerraform(struct!.passwordFile),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    token_env: {
+      value: cdktf.stringToHclTerraform(struct!.tokenEnv),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    token_file: {
+      value: cdktf.stringToHclTerraform(struct!.tokenFile),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    user: {
+      value: cdktf.stringToHclTerraform(struct!.user),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
 export interface SpillwayProviderSites {
   /**
   * PEM file of the authority that signed the agent's certificate. Default: the system's authorities.
@@ -115,8 +220,24 @@ export class SpillwayProvider extends cdktf.TerraformProvider {
       },
       terraformProviderSource: 'spillway/spillway'
     });
+    this._prometheus = config.prometheus;
     this._sites = config.sites;
     this._alias = config.alias;
+  }
+
+  // prometheus - computed: false, optional: true, required: false
+  private _prometheus?: SpillwayProviderPrometheus;
+  public get prometheus() {
+    return this._prometheus;
+  }
+  public set prometheus(value: SpillwayProviderPrometheus | undefined) {
+    this._prometheus = value;
+  }
+  public resetPrometheus() {
+    this._prometheus = undefined;
+  }
+  public get prometheusInput() {
+    return this._prometheus;
   }
 
   // sites - computed: false, optional: true, required: false
@@ -151,6 +272,7 @@ export class SpillwayProvider extends cdktf.TerraformProvider {
 
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
+      prometheus: spillwayProviderPrometheusToTerraform(this._prometheus),
       sites: cdktf.hashMapper(spillwayProviderSitesToTerraform)(this._sites),
       alias: cdktf.stringToTerraform(this._alias),
     };
@@ -158,6 +280,12 @@ export class SpillwayProvider extends cdktf.TerraformProvider {
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      prometheus: {
+        value: spillwayProviderPrometheusToHclTerraform(this._prometheus),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "SpillwayProviderPrometheus",
+      },
       sites: {
         value: cdktf.hashMapperHcl(spillwayProviderSitesToHclTerraform)(this._sites),
         isBlock: true,

@@ -1,9 +1,9 @@
 import { messageOf, type ProblemReport } from "../../errors";
 import { sleep } from "../../wait";
-import type { RecordSpec, RecordStatus } from "../api";
+import type { RecordPlan, RecordSpec, RecordStatus, ShiftPreparation } from "../api";
 import type { NameServer } from "../ports";
 import type { EventLog } from "./event-log";
-import { Mutex } from "./mutex";
+import { NamedMutex } from "./named-mutex";
 import { AgentError, isRefusal } from "./problems";
 import { Reviver } from "./reviver";
 import type { AgentState, NameRecord } from "./state";
@@ -12,7 +12,7 @@ const LOOK_MS = 1_000;
 
 /** The global records of a site that has a name server. */
 export class NameRecords {
-  private readonly changes = new Mutex();
+  private readonly changes = new NamedMutex();
   private readonly stopping = new AbortController();
   private readonly reviver: Reviver | undefined;
   private watching: Promise<void> = Promise.resolve();
@@ -61,7 +61,7 @@ export class NameRecords {
 
   put(name: string, spec: RecordSpec): Promise<RecordStatus> {
     const server = this.mustHaveServer(name, 409);
-    return this.changes.run(async () => {
+    return this.changes.at(name, async () => {
       // Refused before it is written down: nothing is half changed.
       this.reviver?.mustBeThere();
       const before = this.state.records[name];
@@ -91,7 +91,7 @@ export class NameRecords {
 
   remove(name: string, owner: string): Promise<void> {
     const server = this.mustHaveServer(name, 404);
-    return this.changes.run(async () => {
+    return this.changes.at(name, async () => {
       const before = this.state.records[name];
       const holder = before?.spec.owner ?? (await this.heldBy(name, server));
       if (holder === undefined) throw notFound(this.site, name);
@@ -101,6 +101,30 @@ export class NameRecords {
       await this.context.save();
       this.context.events.add("record-removed", name, before ? answersOf(before.spec) : "");
     });
+  }
+
+  /** What a put would be refused for now. Changes nothing. @throws AgentError with status 503 while the name server is silent */
+  async plan(name: string, spec: RecordSpec): Promise<RecordPlan> {
+    const server = this.mustHaveServer(name, 409);
+    const before = this.state.records[name];
+    const exists = before !== undefined;
+    if (before && before.spec.owner !== spec.owner) {
+      const { report } = ownedByAnother(name, before.spec.owner, spec.owner);
+      return { problems: [report], notes: [], exists };
+    }
+    const { problems = [], notes = [] } =
+      (await this.asked(async () => server.planRecord?.(name, spec))) ?? {};
+    return { problems, notes, exists };
+  }
+
+  /** Lowers the record's TTL ahead of a shift, where the name server can. */
+  async prepare(name: string): Promise<ShiftPreparation> {
+    const server = this.mustHaveServer(name, 404);
+    if (!this.state.records[name]) throw notFound(this.site, name);
+    const prepared = await this.asked(async () => server.prepareShift?.(name));
+    if (!prepared) return {};
+    this.context.log(`record ${name}: its TTL is lowered ahead of a shift`);
+    return { readyAt: prepared.readyAt };
   }
 
   async list(): Promise<readonly RecordStatus[]> {
@@ -199,8 +223,11 @@ export class NameRecords {
 }
 
 function mustOwn(name: string, owner: string, asking: string): void {
-  if (owner === asking) return;
-  throw new AgentError("owned-by-another", {
+  if (owner !== asking) throw ownedByAnother(name, owner, asking);
+}
+
+function ownedByAnother(name: string, owner: string, asking: string): AgentError {
+  return new AgentError("owned-by-another", {
     place: `record ${name}`,
     problem: `the record "${name}" belongs to "${owner}", not to "${asking}"`,
     mend: "Choose another name, or have its owner remove it.",

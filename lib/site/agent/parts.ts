@@ -37,13 +37,14 @@ async function checked(
   port: { check?(signal: AbortSignal): Promise<PartCheck> },
   signal: AbortSignal,
 ): Promise<PartCheck> {
+  if (port.check === undefined) return NOTHING;
   const late = new Promise<never>((_, reject) =>
     signal.addEventListener("abort", () => reject(new Error("it did not answer in time")), { once: true }),
   );
   // Whichever comes second is nobody's to catch.
   late.catch(() => undefined);
   try {
-    return (await Promise.race([port.check?.(signal), late].slice(0, port.check ? 2 : 1))) ?? NOTHING;
+    return await Promise.race([port.check(signal), late]);
   } catch (error) {
     if (error instanceof SpillwayErrors)
       return { problems: error.errors.map(({ report }) => report), advice: [] };

@@ -65,6 +65,10 @@ export class Pools {
     });
   }
 
+  names(): readonly string[] {
+    return [...this.loops.keys()].sort();
+  }
+
   get(name: string): PoolStatus {
     return this.mustBeHere(name).status();
   }

@@ -19,6 +19,8 @@ export interface Answer {
   readonly body?: unknown;
   /** Path of a file that is the answer. */
   readonly file?: string;
+  /** Text that is the answer, and its content type. */
+  readonly text?: { readonly type: string; readonly body: string };
 }
 
 /** One row of the API. */
@@ -33,7 +35,7 @@ export interface Route {
   /** True for what anyone may ask without a token. */
   readonly open?: boolean;
   /** What a good answer is. @default "json" */
-  readonly answers?: "json" | "bytes";
+  readonly answers?: "json" | "bytes" | "text";
   readonly handle: (request: Request) => Promise<Answer> | Answer;
 }
 

@@ -1,4 +1,5 @@
 import { SpillwayError } from "../../errors";
+import { metricsText, METRICS_TYPE } from "../../metrics";
 import type { Health, RecordStatus, SiteContext, SiteParts } from "../api";
 import type { SitePorts } from "../ports";
 import {
@@ -21,6 +22,7 @@ import {
   checkTransferRequest,
 } from "./image-bodies";
 import { type Images, MAX_SEGMENT_BYTES } from "./images";
+import { siteMetrics } from "./metrics";
 import type { NameRecords } from "./name-records";
 import { partStatuses } from "./parts";
 import type { Pools } from "./pools";
@@ -43,6 +45,8 @@ export interface SiteRooms {
 
 /** A look at all parts takes so long at most. */
 const PARTS_MS = 8_000;
+/** A scrape waits no longer for any of them. */
+const METRICS_MS = 2_000;
 
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
@@ -59,6 +63,16 @@ function siteRoutes(rooms: SiteRooms): readonly Route[] {
       path: "/v1/parts",
       takes: "nothing",
       handle: async ({ signal }) => ok(await partsOf(rooms, signal)),
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      takes: "nothing",
+      answers: "text",
+      handle: async ({ signal }) => ({
+        status: 200,
+        text: { type: METRICS_TYPE, body: await metricsOf(rooms, signal) },
+      }),
     },
     {
       method: "GET",
@@ -238,6 +252,21 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
         return records.remove(name, checkOwner(request.query, `record ${name}`)).then(gone);
       },
     },
+    {
+      method: "POST",
+      path: "/v1/records/{name}/plan",
+      takes: "json",
+      handle: async (request) => {
+        const name = recordName(request);
+        return ok(await records.plan(name, checkRecordSpec(request.json, `record ${name}`)));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/records/{name}/prepare",
+      takes: "nothing",
+      handle: async (request) => ok(await records.prepare(recordName(request))),
+    },
   ];
 }
 
@@ -278,6 +307,39 @@ async function namedOf(records: NameRecords): Promise<Pick<SiteContext, "records
     return { records: [], recordsProblem: error.report.problem };
   }
   return { records: held };
+}
+
+/** What cannot be asked is left out: a scrape tells of the rest. */
+async function metricsOf(rooms: SiteRooms, signal: AbortSignal): Promise<string> {
+  const { site, version, startedAt, pools, images, records, events } = rooms;
+  const looked = AbortSignal.any([signal, AbortSignal.timeout(METRICS_MS)]);
+  const [traffic, held, named, { parts }] = await Promise.all([
+    Promise.all(
+      pools.names().map(async (name) => ({
+        status: pools.get(name),
+        traffic: await pools.traffic(name).catch(() => undefined),
+      })),
+    ),
+    images.store.list(),
+    records.list().catch(() => undefined),
+    partsOf(rooms, looked),
+  ]);
+  const uptimeMs = Date.now() - startedAt;
+  const { last } = events.after(Number.MAX_SAFE_INTEGER);
+  const link = images.store.linkRate();
+  return metricsText(
+    siteMetrics({
+      site,
+      version,
+      uptimeMs,
+      pools: traffic,
+      images: held,
+      link,
+      records: named,
+      parts,
+      events: last,
+    }),
+  );
 }
 
 function after(query: URLSearchParams): number {

@@ -105,8 +105,9 @@ export class AgentServer {
       if ("file" in answer && answer.file !== undefined) file = await open(answer.file, "r");
     } catch (error) {
       answer = problemOf(error, place);
-      // Nobody is left to be told, and nothing to be mended: the sender went away.
-      if (answer.status >= 500 && !response.destroyed)
+      // Nobody is left to be told, and nothing to be mended: the sender went away. A part that is away was told of when it went.
+      const isTold = error instanceof AgentError && error.code === "part-unavailable";
+      if (answer.status >= 500 && !response.destroyed && !isTold)
         this.options.log(`${place}: ${answer.status} ${messageOf(error)}`);
     }
     if (!file) return send(request, response, answer);
@@ -166,13 +167,13 @@ async function sendFile(response: http.ServerResponse, file: FileHandle): Promis
 function send(
   request: http.IncomingMessage,
   response: http.ServerResponse,
-  answer: { readonly status: number; readonly body?: unknown },
+  answer: Pick<Answer, "body" | "text"> & { readonly status: number },
 ): void {
   if (response.destroyed) return;
-  const text = answer.body === undefined ? "" : JSON.stringify(answer.body);
+  const text = answer.text?.body ?? (answer.body === undefined ? "" : JSON.stringify(answer.body));
   const headers: http.OutgoingHttpHeaders = { "cache-control": "no-store" };
   if (answer.status !== 204) {
-    headers["content-type"] = "application/json";
+    headers["content-type"] = answer.text?.type ?? "application/json";
     headers["content-length"] = Buffer.byteLength(text);
   }
   if (answer.status === 401) headers["www-authenticate"] = "Bearer";

@@ -8,9 +8,11 @@ import type {
   PoolStatus,
   PoolTraffic,
   QuiesceSpec,
+  RecordPlan,
   RecordSpec,
   RecordStatus,
   SegmentAnswer,
+  ShiftPreparation,
   SiteContext,
   SiteEvents,
   SiteParts,
@@ -22,6 +24,8 @@ import { notAnAgent, SiteError } from "./errors";
 import { Transport, type Call, type CallOptions, type TransportOptions } from "./transport";
 
 const SEGMENT_TIMEOUT_MS = 120_000;
+/** A put may wait for caches, for health checks and for secondaries, one after the other. */
+const RECORD_TIMEOUT_MS = 60_000;
 /** Verifying a large image reads all of it, and so does making its index. */
 const WHOLE_IMAGE_TIMEOUT_MS = 60 * 60_000;
 
@@ -191,7 +195,8 @@ export class SiteClient implements ImageTarget {
   }
 
   putRecord(name: string, spec: RecordSpec, options?: CallOptions): Promise<RecordStatus> {
-    return this.required({ method: "PUT", path: record(name), json: spec, ...options });
+    const call = patient(options, RECORD_TIMEOUT_MS);
+    return this.required({ method: "PUT", path: record(name), json: spec, ...call });
   }
 
   record(name: string, options?: CallOptions): Promise<RecordStatus | undefined> {
@@ -202,6 +207,16 @@ export class SiteClient implements ImageTarget {
   async deleteRecord(name: string, owner: string, options?: CallOptions): Promise<void> {
     const path = `${record(name)}?owner=${encodeURIComponent(owner)}`;
     await this.transport.call({ method: "DELETE", path, ...options });
+  }
+
+  /** What a put of this would be refused for now. Undefined: the agent is of an earlier version and cannot say. */
+  planRecord(name: string, spec: RecordSpec, options?: CallOptions): Promise<RecordPlan | undefined> {
+    return this.transport.call({ method: "POST", path: record(name, "plan"), json: spec, ...options });
+  }
+
+  /** Has the record's TTL lowered ahead of a shift. Undefined when there is no such record. */
+  prepareShift(name: string, options?: CallOptions): Promise<ShiftPreparation | undefined> {
+    return this.transport.call({ method: "POST", path: record(name, "prepare"), ...options });
   }
 
   private async required<T>(call: Call): Promise<T> {
@@ -233,6 +248,6 @@ function pool(name: string, rest?: string): string {
   return `/v1/pools/${encodeURIComponent(name)}${rest ? `/${rest}` : ""}`;
 }
 
-function record(name: string): string {
-  return `/v1/records/${encodeURIComponent(name)}`;
+function record(name: string, rest?: string): string {
+  return `/v1/records/${encodeURIComponent(name)}${rest ? `/${rest}` : ""}`;
 }

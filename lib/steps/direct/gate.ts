@@ -1,11 +1,14 @@
 import { AbortedError, SpillwayError } from "../../errors";
+import { whyNotHolding, type NamedQueries, type QueryObserver } from "../../observers";
 import type { MonitorSpec, PoolStatus } from "../../site/api";
 import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { gateId, poolId, type GateName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { askPatiently, observerFor } from "../queries";
 import { troublesOf } from "../troubles";
 import { probe } from "./probe";
+import { ShiftAhead } from "./shift-ahead";
 
 /** A gate that is to open. */
 export interface GateRequest extends GateName {
@@ -14,6 +17,10 @@ export interface GateRequest extends GateName {
   readonly successes: number;
   /** Members that must be up all that time. @default all the pool's members */
   readonly minMembers?: number;
+  /** Conditions by name: each must hold in every look of the row. @default none */
+  readonly openWhen?: NamedQueries;
+  /** Who is asked for them. */
+  readonly observer?: QueryObserver;
   readonly deadlineMs: number;
 }
 
@@ -38,9 +45,10 @@ export async function openGate(
   context: StepContext,
 ): Promise<GateOpening> {
   const client = sites.get(request.site);
+  const observer = observerFor(request.observer, request.openWhen, `gate of ${poolId(request)}`, "open_when");
   const wanted = await membersWanted(client, request, context);
   try {
-    await untilAvailable(client, request, wanted, context);
+    await untilAvailable(client, request, wanted, observer, context, new ShiftAhead(sites, context));
   } catch (error) {
     if (!(error instanceof AbortedError) && !(error instanceof PoolGone) && !(error instanceof Hopeless)) {
       const reason = error instanceof SpillwayError ? error.report.problem : String(error);
@@ -77,7 +85,9 @@ function untilAvailable(
   client: SiteClient,
   request: GateRequest,
   wanted: number,
+  observer: QueryObserver | undefined,
   context: StepContext,
+  ahead: ShiftAhead,
 ): Promise<void> {
   const subject = poolId(request);
   const row = new Row();
@@ -92,6 +102,7 @@ function untilAvailable(
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw new PoolGone(request);
       if (isHopeless(status, wanted)) throw neverAvailable(subject, status);
+      ahead.foresee(status.spec.hosts ?? []);
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
       const { port } = status.spec.listen;
       const answer = await probe(reachable(status, client), port, request.monitor, status.probeKey);
@@ -99,7 +110,7 @@ function untilAvailable(
         up.length < wanted
           ? `${up.length} of ${wanted} members up${lastProblem(status)}`
           : answer.good
-            ? undefined
+            ? await whyClosed(observer, request.openWhen ?? {}, context.signal)
             : `from outside: ${answer.problem}`;
       row.see(up, problem === undefined);
       if (row.length >= request.successes) {
@@ -114,6 +125,24 @@ function untilAvailable(
       };
     }),
   });
+}
+
+/**
+ * The first condition that does not hold, for a person. What cannot be known does not hold.
+ * @throws QueryError for one that is wrong as it is written
+ */
+async function whyClosed(
+  observer: QueryObserver | undefined,
+  conditions: NamedQueries,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!observer) return undefined;
+  const looks = Object.entries(conditions).map(async ([name, query]) => {
+    const seen = await askPatiently(observer, query, signal);
+    const why = "problem" in seen ? seen.problem : whyNotHolding(seen.samples);
+    return why === undefined ? undefined : `\`open_when\` "${name}" does not hold: ${why}`;
+  });
+  return (await Promise.all(looks)).find((why) => why !== undefined);
 }
 
 /** Good answers in a row, from the same members. */

@@ -3,6 +3,7 @@ import { SpillwayError } from "../../errors";
 import type { PoolSpec, PoolStatus } from "../../site/api";
 import type { SiteClient, SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
+import { ShiftAhead } from "../direct/shift-ahead";
 import { poolId, type PoolName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
 import { troublesOf } from "../troubles";
@@ -34,12 +35,15 @@ export async function launchPool(
 ): Promise<PoolStatus> {
   const client = sites.get(request.site);
   const before = await client.pool(request.name, { signal: context.signal });
+  // Users are to come: the names that they ask for should be forgotten sooner by then.
+  const ahead =
+    before === undefined || getsUsersAtOnce(before, request) ? new ShiftAhead(sites, context) : undefined;
   let asked = false;
   try {
     const status = await client.putPool(request.name, request.spec, { signal: context.signal });
     asked = true;
     if (status.phase === "failed") await client.retryPool(request.name, { signal: context.signal });
-    return await untilLaunched(client, request, getsUsersAtOnce(before, request), context);
+    return await untilLaunched(client, request, getsUsersAtOnce(before, request), context, ahead);
   } catch (error) {
     if (request.undo && asked && before === undefined) {
       await undo(client, request);
@@ -80,6 +84,7 @@ function untilLaunched(
   request: LaunchRequest,
   untilUp: boolean,
   context: StepContext,
+  ahead: ShiftAhead | undefined,
 ): Promise<PoolStatus> {
   const subject = poolId(request);
   return waitFor(context, {
@@ -90,6 +95,7 @@ function untilLaunched(
     intervalMs: 250,
     mend: "Look at the members' output at the site and raise `timeouts` if they only need longer; then apply again.",
     look: throughSilence(request.site, async (): Promise<Look<PoolStatus>> => {
+      ahead?.foresee(request.spec.hosts ?? []);
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw vanished(subject);
       if (status.spec.owner !== request.spec.owner) throw takenOver(subject, status.spec.owner);

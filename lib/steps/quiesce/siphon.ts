@@ -1,10 +1,13 @@
 import { formatDuration } from "../../duration";
 import { AbortedError, DeadlineError } from "../../errors";
+import type { NamedQueries, QueryObserver } from "../../observers";
 import type { PoolTraffic, QuiesceSpec } from "../../site/api";
 import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { poolId, type GateName } from "../names";
-import { lastAct, ONE_LOOK, throughSilence } from "../patience";
+import { lastAct, ONE_LOOK, throughSilence, unasked } from "../patience";
+import { observerFor } from "../queries";
+import { OtherEyes } from "./other-eyes";
 import { stillDirected, whoDirectsThere } from "./still-directed";
 
 /** A gate that is to close. */
@@ -15,6 +18,10 @@ export interface SiphonRequest extends GateName {
   readonly recordTtlMs: number;
   /** `hold`: at the deadline nothing is taken down. `force`: users who are still there are cut off. */
   readonly onDeadline: "hold" | "force";
+  /** How many users others see, by name; each must have said 0 for the quiet period as well. @default nobody else is asked */
+  readonly users?: NamedQueries;
+  /** Who is asked for them. */
+  readonly observer?: QueryObserver;
   readonly deadlineMs: number;
 }
 
@@ -48,10 +55,12 @@ export async function siphonUsers(
   const client = sites.get(request.site);
   const subject = poolId(request);
   const startedAt = Date.now();
+  const observer = observerFor(request.observer, request.users, `gate of ${subject}`, "users");
   const leftMs = () => Math.max(0, startedAt + request.deadlineMs - Date.now());
   try {
     if (!(await isToClose(sites, request, context))) return;
     const watch = new EmptyWatch();
+    const others = observer && new OtherEyes(observer, request.users ?? {});
     await waitFor(context, {
       step: "quiesce",
       subject,
@@ -59,7 +68,8 @@ export async function siphonUsers(
       deadlineMs: leftMs(),
       intervalMs: 250,
       mend: `Nothing was taken down, and users keep being asked to leave. ${DEADLINE_MEND}`,
-      look: () => look(client, request, context, watch, startedAt + request.recordTtlMs),
+      look: () =>
+        look(client, request, context, { watch, others, ttlUntil: startedAt + request.recordTtlMs }),
     });
     context.progress({ step: "quiesce", subject, message: "no user is left", fraction: 1 });
   } catch (error) {
@@ -112,9 +122,9 @@ async function look(
   client: SiteClient,
   request: SiphonRequest,
   context: StepContext,
-  watch: EmptyWatch,
-  ttlUntil: number,
+  eyes: { readonly watch: EmptyWatch; readonly others?: OtherEyes; readonly ttlUntil: number },
 ): Promise<Look<undefined>> {
+  const { watch, others, ttlUntil } = eyes;
   let traffic: PoolTraffic | undefined;
   try {
     const options = { ...ONE_LOOK, signal: context.signal };
@@ -129,15 +139,17 @@ async function look(
     watch.silence();
     return {
       done: false,
-      message: `the agent of site ${request.site} cannot be asked who is left; unreachable is not empty, so the wait goes on`,
+      message: `${unasked(request.site, error)} who is left; unreachable is not empty, so the wait goes on`,
     };
   }
   if (!traffic) return { done: true, value: undefined };
   const ttlLeftMs = ttlUntil - Date.now();
   // Who comes after that follows no record: quiet tells something of such users only from then on.
-  const quietMs = Math.min(watch.see(traffic), Math.max(0, -ttlLeftMs));
+  const seen = await others?.look(context.signal);
+  const quietMs = Math.min(watch.see(traffic), seen?.quietMs ?? Infinity, Math.max(0, -ttlLeftMs));
   if (quietMs >= request.quietPeriodMs && ttlLeftMs <= 0) return { done: true, value: undefined };
-  return { done: false, message: message(traffic, request.quietPeriodMs - quietMs, ttlLeftMs) };
+  const told = message(traffic, request.quietPeriodMs - quietMs, ttlLeftMs);
+  return { done: false, message: seen?.problem === undefined ? told : `${told}; ${seen.problem}` };
 }
 
 function message(traffic: PoolTraffic, quietLeftMs: number, ttlLeftMs: number): string {

@@ -1,7 +1,9 @@
 import { isIPv6 } from "node:net";
-import type { RecordSpec, RecordStatus } from "../../../lib/site/api";
+import { SpillwayError } from "../../../lib/errors";
+import type { RecordPlan, RecordSpec, RecordStatus } from "../../../lib/site/api";
 import type { NameServer } from "../../../lib/site/ports";
 import { HelperProcess, type HelperHealth } from "../helper-process";
+import { refuseInvalid } from "./records";
 
 export interface LocalNameServerOptions {
   /** Private folder for its control socket, state and log. One name server per folder. */
@@ -65,6 +67,17 @@ export class LocalNameServer implements NameServer {
   /** {@link NameServer.remove} */
   async remove(name: string): Promise<void> {
     await this.process.ask("DELETE", ["records", name]);
+  }
+
+  /** {@link NameServer.planRecord}: what it would refuse. It answers every name, and by weight. */
+  async planRecord(name: string, spec: RecordSpec): Promise<Pick<RecordPlan, "problems" | "notes">> {
+    try {
+      refuseInvalid(name, spec);
+      return { problems: [], notes: [] };
+    } catch (error) {
+      if (error instanceof SpillwayError) return { problems: [error.report], notes: [] };
+      throw error;
+    }
   }
 
   /** The process behind it: its id, CPU time and memory. */

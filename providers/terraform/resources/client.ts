@@ -1,7 +1,11 @@
 import { resolve } from "node:path";
+import type { ProblemReport } from "../../../lib/errors";
+import type { QueryObserver } from "../../../lib/observers";
 import { SiteDirectory, type TransportOptions } from "../../../lib/site/client";
 import { replicaId } from "../../../lib/steps";
+import { PrometheusObserver } from "../../prometheus";
 import { Diagnostic, isUnknown, isWhollyKnown, type Path, type Unknown } from "../plugin";
+import { prometheusOptions, type PrometheusConfig } from "./prometheus";
 
 /** For so long a site that said nothing is not asked again by a refresh. */
 const SILENCE_MS = 10_000;
@@ -13,6 +17,12 @@ export class Client {
   /** Sites that were silent a moment ago, and how. */
   private readonly silences = new Map<string, { readonly problem: string; readonly at: number }>();
 
+  /** What was found of each site's balancer a moment ago. */
+  private readonly balancers = new Map<
+    string,
+    { readonly found: Promise<readonly ProblemReport[]>; readonly at: number }
+  >();
+
   constructor(
     /** Those whose configuration is known. */
     readonly sites: SiteDirectory,
@@ -20,7 +30,23 @@ export class Client {
     private readonly openSites: ReadonlySet<string> | "all",
     /** Relative paths of attributes are relative to it. */
     private readonly directory: string,
+    /** `unknown`: only an apply will tell. */
+    private readonly prometheus?: QueryObserver | "unknown",
   ) {}
+
+  /**
+   * Whom to ask for queries; undefined when there are none, or when the configuration is not known yet.
+   * @throws Diagnostic when there are queries and no Prometheus is configured
+   */
+  queryObserver(queries: object | null | undefined, attribute: string): QueryObserver | undefined {
+    if (!queries || Object.keys(queries).length === 0 || this.prometheus === "unknown") return undefined;
+    if (this.prometheus) return this.prometheus;
+    throw new Diagnostic({
+      summary: `\`${attribute}\` has queries, and no Prometheus is configured to ask them`,
+      detail: "Add `prometheus = { endpoint = … }` to the provider `spillway`.",
+      path: [attribute],
+    });
+  }
 
   path(path: string): string {
     return resolve(this.directory, path);
@@ -57,6 +83,18 @@ export class Client {
     return silence && performance.now() - silence.at < SILENCE_MS ? silence.problem : undefined;
   }
 
+  /** What is wrong with a site's balancer, looked at once for the many pools there. */
+  balancerProblems(
+    site: string,
+    look: () => Promise<readonly ProblemReport[]>,
+  ): Promise<readonly ProblemReport[]> {
+    const last = this.balancers.get(site);
+    if (last && performance.now() - last.at < SILENCE_MS) return last.found;
+    const found = look();
+    this.balancers.set(site, { found, at: performance.now() });
+    return found;
+  }
+
   isPromised(site: string, digest: string): boolean {
     return this.promised.has(replicaId(site, digest));
   }
@@ -75,8 +113,10 @@ export function makeClient(
   sites: Readonly<Record<string, SiteConfig | Unknown>> | Unknown | null,
   directory: string,
   patience?: TransportOptions,
+  prometheus?: object | Unknown | null,
 ): Client {
-  if (isUnknown(sites)) return new Client(new SiteDirectory({}), "all", directory);
+  const observer = observerOf(prometheus, directory);
+  if (isUnknown(sites)) return new Client(new SiteDirectory({}), "all", directory, observer);
   const known: Record<string, { endpoint: string; tokenFile?: string; tokenEnv?: string; caFile?: string }> =
     {};
   const open = new Set<string>();
@@ -93,7 +133,16 @@ export function makeClient(
       ...(caFile === null ? {} : { caFile: resolve(directory, caFile) }),
     };
   }
-  return new Client(new SiteDirectory(known, patience), open, directory);
+  return new Client(new SiteDirectory(known, patience), open, directory, observer);
+}
+
+function observerOf(
+  config: object | Unknown | null | undefined,
+  directory: string,
+): QueryObserver | "unknown" | undefined {
+  if (config === null || config === undefined) return undefined;
+  if (!isWhollyKnown(config)) return "unknown";
+  return new PrometheusObserver(prometheusOptions(config as PrometheusConfig, directory));
 }
 
 type SiteConfigKnown = { readonly [N in keyof SiteConfig]: Exclude<SiteConfig[N], Unknown> };

@@ -1,7 +1,9 @@
 import { siteOverviews } from "../../../lib/site/client";
 import { a, defineDataSource } from "../plugin";
+import { askNumber } from "../../../lib/observers";
 import { isSiteName } from "./checks";
 import type { Client } from "./client";
+import { queriesAttribute } from "./prometheus";
 
 const siteNow = {
   reachable: a.bool().computed().describe("Could its agent be asked? If not, every figure is 0."),
@@ -30,14 +32,26 @@ export const context = defineDataSource<Client>()({
       .optional()
       .describe("Names of sites. Default: all that the provider knows."),
     sites_now: a.nestedMap(siteNow).computed().describe("By site."),
+    queries: queriesAttribute("PromQL by name, each giving one number. None, or several, is an error."),
+    values: a.map(a.number()).computed().describe("What `queries` give, by name."),
     at: a.string().computed().describe("When it was read (RFC 3339)."),
   },
   async read({ config }, { client, signal }) {
     const names = config.sites ?? client.sites.names;
     names.forEach((name, at) => client.canAsk(name, ["sites", at]));
-    const overviews = await siteOverviews(client.sites, names, signal);
+    const observer = client.queryObserver(config.queries, "queries");
+    const [overviews, values] = await Promise.all([
+      siteOverviews(client.sites, names, signal),
+      Promise.all(
+        Object.entries(config.queries ?? {}).map(async ([name, query]): Promise<[string, number]> => {
+          if (!observer) return [name, NaN];
+          return [name, await askNumber(observer, query, { signal })];
+        }),
+      ),
+    ]);
     return {
       ...config,
+      values: Object.fromEntries(values.filter(([, value]) => Number.isFinite(value))),
       at: new Date().toISOString(),
       sites_now: Object.fromEntries(
         Object.entries(overviews).map(([site, seen]) => [

@@ -14,6 +14,8 @@ import type { Client } from "./client";
 import { ms } from "./durations";
 import { monitorAttributes, monitorSpec } from "./monitor";
 import { keptThroughSilence } from "./patience";
+import { checkQueries } from "./check-queries";
+import { queriesAttribute, queriesOf } from "./prometheus";
 import { deadlineMs, stepContext } from "./step-context";
 
 const isPoolId = (text: string) =>
@@ -40,6 +42,12 @@ const schema = {
     .optional()
     .check(isAtLeast(1))
     .describe("Members that must be up. Default: all the pool's members."),
+  open_when: queriesAttribute(
+    "PromQL by name: for each good answer of the row, every one must give at least one number, and none that is 0, NaN or infinite. No data does not hold. Write comparisons that hold for 0 with `bool`: `errors == bool 0`.",
+  ),
+  users: queriesAttribute(
+    "PromQL by name: users whom others see. It closes only when each has been 0 for the quiet period as well; no data is not 0. Let `quiet_period` be longer than the scrape interval.",
+  ),
   quiet_period: a
     .string()
     .default("10s")
@@ -69,7 +77,10 @@ export const gate = defineResource<Client>()({
     "Opens (is created) when the pool behind it is available, seen from outside. Closes (is destroyed) when no user is left: it asks users to move, waits until stale answers are over, then until the sessions observed have been zero for the quiet period. Set `create_before_destroy` on it and on its pool, so that a record that refers to it is changed before it closes.",
   schema,
 
-  modifyPlan({ plan }, { client }) {
+  async modifyPlan({ plan }, ctx) {
+    const { client } = ctx;
+    await checkQueries(client, "open_when", plan.open_when, ctx);
+    await checkQueries(client, "users", plan.users, ctx);
     if (isUnknown(plan.pool)) return;
     const { site } = parsePoolId(plan.pool);
     plan.site = site;
@@ -85,6 +96,8 @@ export const gate = defineResource<Client>()({
         monitor: monitorSpec(planned.monitor),
         successes: planned.successes,
         minMembers: planned.min_members ?? undefined,
+        openWhen: queriesOf(planned.open_when),
+        observer: ctx.client.queryObserver(planned.open_when, "open_when"),
         deadlineMs: deadlineMs(ctx),
       },
       stepContext(ctx),
@@ -112,6 +125,8 @@ export const gate = defineResource<Client>()({
         quietPeriodMs: ms(state.quiet_period),
         recordTtlMs: state.record_ttl * 1_000,
         onDeadline: state.on_deadline === "force" ? "force" : "hold",
+        users: queriesOf(state.users),
+        observer: ctx.client.queryObserver(state.users, "users"),
         deadlineMs: deadlineMs(ctx),
       },
       stepContext(ctx),
@@ -125,6 +140,7 @@ export const gate = defineResource<Client>()({
     return {
       id: gateId({ site, name, generation: status.gate.generation }),
       ...{ pool: poolId({ site, name }), site, successes: 3, min_members: null, timeouts: null },
+      ...{ open_when: null, users: null },
       ...{ quiet_period: "10s", record_ttl: 30, on_deadline: "hold" },
       monitor: {
         type: "http",

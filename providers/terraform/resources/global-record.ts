@@ -1,10 +1,21 @@
+import { isDeepStrictEqual } from "node:util";
 import type { RecordAnswer, RecordSpec } from "../../../lib/site/api";
 import { directUsers, findRecord, parseSiteAnd, removeRecord, sameAnswers } from "../../../lib/steps";
-import { a, defineResource, isUnknown, timeouts, type Known, type PlanConfig, type State } from "../plugin";
+import {
+  a,
+  defineResource,
+  isUnknown,
+  timeouts,
+  type Known,
+  type Plan,
+  type PlanConfig,
+  type State,
+} from "../plugin";
 import { inAttributes } from "./attributes";
 import { isAtLeast, isBetween, isNotEmpty, isPositiveDuration, isSiteName } from "./checks";
 import type { Client } from "./client";
 import { ms } from "./durations";
+import { sayWhatBecomesOf } from "./record-plan";
 import { answerProblems, isFqdn, type KnownAnswer } from "./record-rules";
 import { stepContext } from "./step-context";
 
@@ -96,10 +107,14 @@ export const globalRecord = defineResource<Client>()({
     }
   },
 
-  modifyPlan({ plan }, { client }) {
-    client.canAsk(plan.name_server, ["name_server"]);
-    if (!isUnknown(plan.name_server) && !isUnknown(plan.name))
-      plan.id = recordId(plan.name_server, plan.name);
+  async modifyPlan({ prior, plan }, ctx) {
+    const { name, name_server: nameServer } = plan;
+    const canAsk = ctx.client.canAsk(nameServer, ["name_server"]);
+    if (!isUnknown(nameServer) && !isUnknown(name)) plan.id = recordId(nameServer, name);
+    const spec = specOf(plan);
+    if (!canAsk || isUnknown(name) || !spec) return;
+    const isSame = prior?.id === plan.id && isDeepStrictEqual(spec, specOf(prior as typeof plan));
+    if (!isSame) await sayWhatBecomesOf({ name, nameServer, spec, isNew: prior === null }, ctx);
   },
 
   async create({ planned }, ctx) {
@@ -163,6 +178,19 @@ async function direct(planned: Omit<Record, "id">, prior: Record | undefined, ct
       : undefined,
   };
   await inAttributes(() => directUsers(ctx.client.sites, request, stepContext(ctx)));
+}
+
+/** What the name server would be told; undefined while that is not known. A pool that only the apply makes is left out. */
+function specOf({ owner, ttl, answers }: Plan<typeof schema>): RecordSpec | undefined {
+  if (isUnknown(owner) || isUnknown(ttl) || isUnknown(answers)) return undefined;
+  const known: RecordAnswer[] = [];
+  for (const answer of answers) {
+    if (isUnknown(answer)) return undefined;
+    const { site, address, weight, pool } = answer;
+    if (isUnknown(site) || isUnknown(address) || isUnknown(weight)) return undefined;
+    known.push(toAnswer({ site, address, weight, pool: isUnknown(pool) ? null : pool, gate: null }));
+  }
+  return { owner, ttlSeconds: ttl, answers: known };
 }
 
 function recordId(nameServer: string, name: string): string {

@@ -3,7 +3,7 @@ import type { ResourceContext } from "../plugin";
 import type { Client } from "./client";
 
 /** A refresh asks for this long only: a plan must stay bearable while a site is dead. */
-const BRIEFLY: CallOptions = { timeoutMs: 3_000, retryBudgetMs: 3_000 };
+export const BRIEFLY: CallOptions = { timeoutMs: 3_000, retryBudgetMs: 3_000 };
 
 /**
  * Looks at what a site holds of a resource. An agent that says nothing has not said that the resource is gone: the state is kept as it
@@ -24,7 +24,8 @@ export async function keptThroughSilence<S>(
     } catch (error) {
       if (!(error instanceof SiteError) || !error.isSilence) throw error;
       problem = error.report.problem;
-      ctx.client.noteSilence(site, problem);
+      // An agent that lacks a part answers for everything else.
+      if (error.code !== "part-unavailable") ctx.client.noteSilence(site, problem);
     }
   }
   ctx.warn(`Site "${site}" cannot be asked: what the state says of it is kept`, {

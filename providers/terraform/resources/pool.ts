@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { randomUUID } from "node:crypto";
 import { checkImageIsThere, launchPool, parseSiteAnd, poolId, takeDownPool } from "../../../lib/steps";
 import { defineResource, isUnknown, type PrivateState } from "../plugin";
 import { inAttributes } from "./attributes";
 import type { Client } from "./client";
 import { keptThroughSilence } from "./patience";
+import { refuseBrokenBalancer } from "./parts";
 import { poolSchema } from "./pool-schema";
 import { addressOf, keepPoolDurations, poolSpec, poolState } from "./pool-state";
 import { deadlineMs, stepContext } from "./step-context";
@@ -44,7 +46,11 @@ export const pool = defineResource<Client>()({
     if (!isUnknown(listen) && !isUnknown(listen.address) && !isUnknown(listen.port)) {
       plan.address = addressOf({ address: listen.address, port: listen.port });
     }
-    if (!client.canAsk(site, ["site"]) || isUnknown(name) || isUnknown(digest)) return;
+    if (!client.canAsk(site, ["site"])) return;
+    const { timeouts: _planned, ...wanted } = plan;
+    const { timeouts: _prior, ...present } = prior ?? { timeouts: null };
+    if (!isDeepStrictEqual(wanted, present)) await refuseBrokenBalancer(site, ctx);
+    if (isUnknown(name) || isUnknown(digest)) return;
     if (prior?.image_digest === digest && prior.status === "ready") return;
     if (client.isPromised(site, digest)) return;
     await checkImageIsThere(client.sites, { site, name }, digest, stepContext(ctx));

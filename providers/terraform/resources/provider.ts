@@ -1,5 +1,6 @@
 import { SpillwayError } from "../../../lib/errors";
 import { SiteClient, type TransportOptions } from "../../../lib/site/client";
+import { prometheusProblems } from "../../prometheus";
 import { a, defineProvider, isUnknown, isWhollyKnown, type Path, type Provider } from "../plugin";
 import { isNotEmpty, isSiteName } from "./checks";
 import { makeClient } from "./client";
@@ -8,6 +9,7 @@ import { gate } from "./gate";
 import { globalRecord } from "./global-record";
 import { imageReplica } from "./image-replica";
 import { pool } from "./pool";
+import { prometheusAttributes, prometheusOptions, type PrometheusConfig } from "./prometheus";
 import { split } from "./split";
 import { VERSION } from "./version";
 
@@ -58,6 +60,10 @@ const config = {
     })
     .optional()
     .describe("The sites by name, each with an agent."),
+  prometheus: a
+    .nested(prometheusAttributes)
+    .optional()
+    .describe("The Prometheus that is asked for the queries of gates and of `spillway_context`."),
 };
 
 /** The provider `spillway`: the five steps of a burst as Terraform resources. */
@@ -68,7 +74,13 @@ export function createProvider(options: ProviderOptions = {}): Provider {
     description:
       "Cloud bursting as code: moves an image to a site, launches a pool from it, admits the pool, directs users to it, and brings it all home again.",
     config,
-    validate: ({ config: { sites }, error }) => {
+    validate: ({ config: { sites, prometheus }, error }) => {
+      if (prometheus !== null && isWhollyKnown(prometheus)) {
+        const options = prometheusOptions(prometheus as PrometheusConfig, "");
+        for (const { problem, mend } of prometheusProblems(options, "prometheus")) {
+          error(["prometheus"], problem.charAt(0).toUpperCase() + problem.slice(1), mend);
+        }
+      }
       if (sites === null || isUnknown(sites)) return;
       for (const [name, site] of Object.entries(sites)) {
         const at = (...rest: string[]) => ["sites", name, ...rest] as unknown as ["sites", string];
@@ -87,7 +99,8 @@ export function createProvider(options: ProviderOptions = {}): Provider {
         if (problem) error(problem.path as ["sites", string], problem.summary, problem.detail);
       }
     },
-    configure: ({ sites }) => makeClient(sites, options.directory ?? process.cwd(), options.patience),
+    configure: ({ sites, prometheus }) =>
+      makeClient(sites, options.directory ?? process.cwd(), options.patience, prometheus),
     resources: {
       spillway_image_replica: imageReplica,
       spillway_pool: pool,

@@ -1,4 +1,4 @@
-import { TerraformStack, Token } from "cdktf";
+import { App, TerraformStack, Token } from "cdktf";
 import { CloudPool, Gate, GlobalRecord, HealthMonitor, ImageReplica, OnPremPool, Site } from "../../../lib";
 import { cloud, image, monitor, newStack, onprem, refusalsOf, resourcesOf, synth } from "./support";
 
@@ -110,6 +110,21 @@ describe("a GlobalRecord", () => {
         ],
         ramp: { steps: [10, 100], interval: "30s", abort_above_failed: 1 },
       },
+    ]);
+  });
+
+  test("refuses a name that another record of the program declares at the same name server, in whichever stack", () => {
+    const app = new App();
+    const [one, two] = [newStack("one", app), newStack("two", app)];
+    const answers = [{ site: onprem, weight: 100 }];
+    new GlobalRecord(one, "record", { name, nameServer: onprem, answers });
+    new GlobalRecord(two, "elsewhere", { name, nameServer: cloud, answers });
+    expect(
+      refusalsOf(
+        () => new GlobalRecord(two, "again", { name: `${name.toUpperCase()}.`, nameServer: onprem, answers }),
+      ),
+    ).toEqual([
+      `\`name\` must be declared once, got "${name.toUpperCase()}." at "onprem", which one/record declares too`,
     ]);
   });
 

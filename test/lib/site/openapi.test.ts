@@ -73,7 +73,7 @@ describe("openapi.yaml", () => {
 
   test("has the paths of the table in api.ts", () => {
     const api = readFileSync(join(__dirname, "../../../lib/site/api.ts"), "utf8");
-    const rows = [...api.matchAll(/^ \* \| (GET|PUT|POST|DELETE) +(\/v1[^ ?|]*)/gm)].map(
+    const rows = [...api.matchAll(/^ \* \| (GET|PUT|POST|DELETE) +(\/(?:v1|metrics)[^ ?|]*)/gm)].map(
       ([, method, path]) => `${method} ${path}`,
     );
     expect(rows.sort()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).sort());

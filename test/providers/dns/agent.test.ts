@@ -134,13 +134,45 @@ for (const [title, tools, make] of SERVERS) {
       expect(await address()).toEqual([]);
     });
 
-    test("a change while the server is down is an error, and is made when it is back", async () => {
+    test("a change while the server is down fails with its reason and changes nothing; the same again is made", async () => {
       await client.putRecord(name, spec("127.0.1.1"));
       await made.daemon.kill();
-      await expect(client.putRecord(name, spec("127.0.2.1"), { retryBudgetMs: 0 })).rejects.toThrow(/503/);
+      const change = (retryBudgetMs: number) =>
+        client.putRecord(name, spec("127.0.2.1"), { retryBudgetMs, timeoutMs: 8_000 });
+      await expect(change(0)).rejects.toMatchObject({
+        code: "part-unavailable",
+        report: { problem: expect.stringMatching(/the name server cannot be used: .*does not answer/) },
+      });
       await made.daemon.start();
-      await until(["127.0.2.1"]);
+      await until(["127.0.1.1"]);
+      // What the agent took for declared it would make within a second.
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      expect(await address()).toEqual(["127.0.1.1"]);
+      expect((await change(10_000)).spec.answers[0].address).toBe("127.0.2.1");
+      expect(await address()).toEqual(["127.0.2.1"]);
       await client.deleteRecord(name, "shop");
+    }, 30_000);
+
+    test("an agent that lost its state removes nothing: it takes its records up, and gives them to their owner only", async () => {
+      await client.putRecord(name, spec("127.0.1.1"));
+      const other = made.nameServer("other");
+      await other.put(`other.${ZONE}`, spec("127.0.9.9"));
+      client.close();
+      await agent.close();
+      await clearSite(stateDir);
+      rmSync(stateDir, { recursive: true });
+      await start();
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      expect(await address()).toEqual(["127.0.1.1"]);
+      expect((await other.get(`other.${ZONE}`))?.spec).toEqual(spec("127.0.9.9"));
+      expect((await client.record(name))?.spec).toEqual(spec("127.0.1.1"));
+      await expect(client.putRecord(name, spec("127.0.2.1", "stranger"))).rejects.toMatchObject({
+        code: "owned-by-another",
+      });
+      await expect(client.deleteRecord(name, "stranger")).rejects.toMatchObject({ code: "owned-by-another" });
+      await client.deleteRecord(name, "shop");
+      expect(await address()).toEqual([]);
+      await other.remove(`other.${ZONE}`);
     }, 20_000);
   });
 }

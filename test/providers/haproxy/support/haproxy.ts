@@ -1,26 +1,12 @@
-import { accessSync, constants, rmSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { rmSync } from "node:fs";
 import type { BalancerMember, BalancerPool, BalancerPoolView } from "../../../../lib/site/ports";
 import { HaproxyBalancer, type HaproxyOptions } from "../../../../providers/haproxy";
+import { describeWith } from "../../../support/daemons";
 import { PROBE_KEY, freePort, temporaryFolder } from "../../local/support/balancer";
 
-/** Is HAProxy installed? In CI it must be. */
-export function hasHaproxy(): boolean {
-  if (process.env.CI) return true;
-  return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"].some((folder) => {
-    try {
-      accessSync(join(folder, "haproxy"), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** Tests that run a real HAProxy: in CI always, at a desk where it is installed; otherwise their title says what is missing. */
+/** Tests that run a real HAProxy. */
 export function describeWithHaproxy(title: string, body: () => void): void {
-  if (hasHaproxy()) describe(title, body);
-  else describe.skip(`${title} (not run: haproxy not found; install haproxy)`, body);
+  describeWith(["haproxy"], title, body);
 }
 
 /** A HAProxy of its own for one test file, ended with it. */

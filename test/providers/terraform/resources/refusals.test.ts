@@ -409,22 +409,23 @@ describe("terraform apply", () => {
     folder.write("main.tf.json", burst(lab));
     await folder.apply(QUIET);
     const other = await Workspace.of(lab, "others");
-    other.write(
-      "main.tf.json",
-      config({
-        spillway_pool: {
-          p: pool({
-            ...{ site: "onprem", owner: "another", image_digest: lab.image.digest },
-            listen: { address: "127.0.1.1", port: 1 },
-          }),
-        },
-        spillway_global_record: { r: record([answer("onprem", "127.0.1.1", 100)], { owner: "another" }) },
+    const spillway_pool = {
+      p: pool({
+        ...{ site: "onprem", owner: "another", image_digest: lab.image.digest },
+        listen: { address: "127.0.1.1", port: 1 },
       }),
+    };
+    const r = record([answer("onprem", "127.0.1.1", 100)], { owner: "another" });
+    other.write("main.tf.json", config({ spillway_pool, spillway_global_record: { r } }));
+    const planned = await other.planCode();
+    expect(planned.code).toBe(1);
+    expect(plain(planned.text)).toMatch(
+      /ecord "shop\.example\.test" belongs to "terraform", not to "another"/,
     );
+    other.write("main.tf.json", config({ spillway_pool }));
     const { code, text } = await other.run("apply", "-auto-approve", "-no-color");
     expect(code).toBe(1);
     expect(plain(text)).toContain('The pool "shop" belongs to "terraform", not to "another"');
-    expect(plain(text)).toMatch(/ecord "shop\.example\.test" belongs to "terraform", not to "another"/);
     expect(await other.state()).toEqual([]);
     expect((await folder.planCode(QUIET)).code).toBe(0);
     await folder.must("destroy", "-auto-approve", "-no-color", QUIET);

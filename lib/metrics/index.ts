@@ -1,0 +1,1 @@
+export { METRICS_TYPE, metricsText, single, type MetricFamily, type MetricSeries } from "./exposition";
