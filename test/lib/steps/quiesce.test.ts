@@ -90,6 +90,19 @@ test("it does not end while one user keeps coming, and ends a quiet period after
   expect((await closed) - last).toBeGreaterThanOrEqual(2_000);
 }, 20_000);
 
+test("a name server that checks the site every moment keeps no gate open: it asks for another host", async () => {
+  const { name, spec } = await admitted({ hosts: ["shop.example.test"] });
+  const checking = setInterval(() => {
+    const url = `http://${spec.listen.address}:${spec.listen.port}/`;
+    fetch(url, { headers: { connection: "close" } }).catch(() => undefined);
+  }, 150);
+  try {
+    await siphonUsers(sites, closing(name), listener());
+  } finally {
+    clearInterval(checking);
+  }
+}, 20_000);
+
 test("users who keep a connection are asked to leave with their next answer", async () => {
   const { name, spec } = await admitted();
   const user = userOf(spec);
