@@ -6,7 +6,7 @@ import { BRIEFLY } from "./patience";
 
 /**
  * Refuses to plan a pool at a site whose balancer cannot do its work (a socket without admin level, a port that is taken). Of an agent
- * that says nothing, or is too old to know, nothing is said.
+ * that says nothing, is too old to know, or may not be asked for want of a token, nothing is said.
  * @throws Diagnostics with all that is wrong
  */
 export async function refuseBrokenBalancer(site: string, ctx: ResourceContext<Client>): Promise<void> {
@@ -26,7 +26,7 @@ async function look(
   } catch (error) {
     if (!(error instanceof SiteError)) throw error;
     if (error.isSilence) client.noteSilence(site, error.report.problem);
-    else if (error.code !== "not-an-agent") throw error;
+    else if (error.code !== "not-an-agent" && error.code !== "no-token") throw error;
     return [];
   }
 }

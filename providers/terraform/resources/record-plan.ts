@@ -53,6 +53,8 @@ export async function sayWhatBecomesOf(record: PlannedRecord, ctx: ResourceConte
       });
     }
   } catch (error) {
+    // A plan is made where no token is, by a reviewer or in CI: the apply needs one.
+    if (error instanceof SiteError && error.code === "no-token") return silent(error.report.problem);
     if (!(error instanceof SiteError) || !error.isSilence) throw error;
     // The agent is there and says why its name server is not: the apply would be refused for the same.
     if (error.code === "part-unavailable")
