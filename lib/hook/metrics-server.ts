@@ -9,6 +9,18 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
+const NOT_HERE = { status: 404, body: "Metrics are at GET /metrics.\n" };
+
+/** Whatever goes wrong with the figures, the hook goes on. */
+function answer(isRead: boolean, text: () => string): { readonly status: number; readonly body: string } {
+  if (!isRead) return { ...NOT_HERE, status: 405 };
+  try {
+    return { status: 200, body: text() };
+  } catch (error) {
+    return { status: 500, body: `${messageOf(error)}\n` };
+  }
+}
+
 /**
  * Answers `GET /metrics` with what `text` says then. Read only, for anyone who reaches the address: no token, no secrets.
  * @throws SpillwayError when it cannot listen there
@@ -18,9 +30,9 @@ export async function serveMetrics(
   text: () => string,
 ): Promise<MetricsServer> {
   const server = http.createServer((request, response) => {
-    const here = new URL(request.url ?? "/", "http://hook").pathname === "/metrics";
-    const status = !here ? 404 : request.method === "GET" || request.method === "HEAD" ? 200 : 405;
-    const body = status === 200 ? text() : "Metrics are at GET /metrics.\n";
+    const [path] = (request.url ?? "/").split("?");
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    const { status, body } = path === "/metrics" ? answer(isRead, text) : NOT_HERE;
     response.writeHead(status, { "content-type": status === 200 ? METRICS_TYPE : "text/plain" });
     response.end(request.method === "HEAD" ? undefined : body);
   });

@@ -20,6 +20,8 @@ const START_DEADLINE_MS = 10_000;
 const RELOAD_DEADLINE_MS = 10_000;
 /** Users of a HAProxy that is ended get so long to finish: none, for who ends it wants the site cleared. */
 const STOP_GRACE_MS = 1_000;
+/** Of a HAProxy that runs and is silent for so long nobody is served, most likely. */
+const HOPELESS_MS = 30_000;
 
 /**
  * A HAProxy that Spillway runs: a master with its workers, detached, with a configuration of its own. It is reloaded when what it
@@ -31,6 +33,8 @@ export class ManagedDaemon implements Daemon {
   private readonly sockets: { readonly worker: string; readonly master: string };
   private readonly files: Readonly<Record<"config" | "process" | "log", string>>;
   private noted: string | undefined;
+  /** Since when the one that runs has not answered. */
+  private silentSince: number | undefined;
 
   constructor(
     stateDir: string,
@@ -59,13 +63,30 @@ export class ManagedDaemon implements Daemon {
   async start(pools: readonly SavedPool[]): Promise<void> {
     const handle = readStateFile<ProcessHandle>(this.files.process);
     if (handle !== undefined && (await isSameProcess(handle))) {
-      if (await this.answers(2_000)) return this.provide(await this.startable(pools, true));
+      if (await this.answers(2_000)) {
+        this.silentSince = undefined;
+        return this.provide(await this.startable(pools, true));
+      }
+      this.mustBeSilentForLong();
       await endProcess(handle, 200);
+      this.silentSince = undefined;
     } else if (handle !== undefined) {
       // Its workers outlive a master that was killed, and hold its ports.
       await endProcess(handle, 0);
     }
     await this.launch(await this.startable(pools, false));
+  }
+
+  /** A HAProxy that is slow to answer us, on a machine at its limit, may serve its users well. @throws RuntimeSilence */
+  private mustBeSilentForLong(): void {
+    const now = performance.now();
+    this.silentSince ??= now;
+    if (now - this.silentSince >= HOPELESS_MS) return;
+    throw new RuntimeSilence({
+      place: `HAProxy's socket ${this.sockets.worker}`,
+      problem: "it runs, and does not answer commands",
+      mend: `It is asked again, and ended and started anew after ${HOPELESS_MS / 1_000} s of silence. See ${this.files.log}.`,
+    });
   }
 
   async provide(pools: readonly SavedPool[]): Promise<void> {

@@ -12,6 +12,8 @@ interface WorkerMemory {
 /** What is remembered of a pool between two looks: what workers that have ended knew, and when a user was last connected. */
 export class Memory {
   private readonly workers = new Map<number, WorkerMemory>();
+  /** Of workers that have ended and whose users are all gone. */
+  private past = { requests: 0, failed: 0 };
   private lastOpenAt = -Infinity;
 
   /** `clock`: milliseconds, monotonic. */
@@ -24,15 +26,29 @@ export class Memory {
     }
     if (isAnyoneConnected(sights, pool)) this.lastOpenAt = at;
     const present = new Set(sights.map(({ pid }) => pid));
-    const ended = [...this.workers].filter(([pid]) => !present.has(pid)).map(([, worker]) => worker);
+    const users: TableEntry[] = [];
+    const before = { ...this.past };
+    for (const [pid, worker] of this.workers) {
+      if (present.has(pid)) continue;
+      before.requests += worker.requests;
+      before.failed += worker.failed;
+      const left = worker.users.filter(
+        ({ expiresMs }) => expiresMs !== undefined && worker.at + expiresMs > at,
+      );
+      users.push(...left);
+      if (left.length === 0) this.forget(pid, worker);
+    }
     return {
-      requestsBefore: ended.reduce((all, { requests }) => all + requests, 0),
-      failedBefore: ended.reduce((all, { failed }) => all + failed, 0),
-      users: ended.flatMap(({ users, at: then }) =>
-        users.filter(({ expiresMs }) => expiresMs !== undefined && then + expiresMs > at),
-      ),
+      requestsBefore: before.requests,
+      failedBefore: before.failed,
+      users,
       sinceOpenMs: Math.round(at - this.lastOpenAt),
       unseenWorkers,
     };
+  }
+
+  private forget(pid: number, { requests, failed }: WorkerMemory): void {
+    this.workers.delete(pid);
+    this.past = { requests: this.past.requests + requests, failed: this.past.failed + failed };
   }
 }

@@ -107,6 +107,8 @@ export class PowerDnsApi {
     try {
       const response = await fetch(`${api}/api/v1/servers/${encodeURIComponent(serverId)}${path}`, {
         method,
+        // The key goes where it was meant to go, and nowhere else.
+        redirect: "manual",
         headers: { "x-api-key": key, ...(body === undefined ? {} : { "content-type": "application/json" }) },
         signal: AbortSignal.timeout(requestMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -78,6 +78,9 @@ export type PutStep =
   | { readonly kind: "follow"; readonly secondaries: readonly string[] }
   | { readonly kind: "raise-ttl"; readonly ttlSeconds: number; readonly afterMs: number };
 
+/** A change that takes longer is given up by whoever asked for it. */
+const MOST_BEFORE_MS = 45_000;
+
 /** Options, checked, with defaults. */
 export interface Settings extends Required<
   Omit<PowerDnsOptions, "health" | "shift" | "secondaries" | "endpoint">
@@ -167,6 +170,13 @@ function optionProblems(options: PowerDnsOptions): ProblemReport[] {
         "PowerDNS knows whole seconds.",
       );
   }
+  const beforeMs = (options.warmUpMs ?? 8_000) + (shift?.waitMs ?? 0);
+  if (beforeMs > MOST_BEFORE_MS)
+    add(
+      "shift",
+      `its \`waitMs\` and \`warmUpMs\` together must be at most ${MOST_BEFORE_MS}, got ${beforeMs}: nobody waits longer for a change`,
+      "Leave `waitMs` out: the TTL is lowered when a launch begins.",
+    );
   if (shift && (!Number.isInteger(shift.ttlSeconds) || shift.ttlSeconds < 1))
     add(
       "shift",

@@ -144,6 +144,7 @@ export class PowerDnsNameServer implements NameServer {
         return undefined;
       const lowered: OwnershipMark = { ...mark, shift: { ttlSeconds: shift.ttlSeconds, raiseAt } };
       await this.change(zone, key, [this.answerSet(key, lowered), markSet(key, lowered)]);
+      await this.follow(zone, await this.api.zone(zone, "none"));
       return isHigh ? { readyAt: Date.now() + 1_000 * presentSeconds } : undefined;
     });
   }
@@ -170,6 +171,8 @@ export class PowerDnsNameServer implements NameServer {
     const raise = steps.find((step) => step.kind === "raise-ttl");
     const write = steps.find((step) => step.kind === "write");
     await this.prepare(zone, key, present, spec, steps);
+    // That took its time: whoever made the name his own meanwhile keeps it.
+    if (steps.some(({ kind }) => kind === "warm-up" || kind === "lower-ttl")) await this.look(zone, key);
     const now = Date.now();
     const isUnmoved = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
     const mark: OwnershipMark = {

@@ -6,7 +6,11 @@ export interface HaproxyTarget {
   readonly backend: string;
   /** Where its users come in: sessions and requests are counted there. @default - at the backend */
   readonly frontend?: string;
-  /** @default - any job, which is right while each proxy's name is there once */
+  /**
+   * Give it where several HAProxys are scraped: while one of the job's targets is down there is no data, instead of the sum of those
+   * that are left.
+   * @default - any job, which is right while each proxy's name is there once
+   */
   readonly job?: string;
   /** @default - any instance; with several HAProxys their figures are added up */
   readonly instance?: string;
@@ -44,7 +48,9 @@ export function haproxyQueries(target: HaproxyTarget): HaproxyQueries {
   const none = `0 * sum(haproxy_backend_current_queue${behind})`;
   const inStates = (names: readonly string[]) =>
     names.map((name) => `(sum(haproxy_server_status${state(name)}) or ${none})`).join(" + ");
-  return {
+  const up = `min(up${selector({ job, instance })}) == 1`;
+  const whole = (query: string) => (job === undefined ? query : `(${query}) and on() (${up})`);
+  const queries: HaproxyQueries = {
     sessions:
       frontend === undefined
         ? `sum(haproxy_backend_current_sessions${behind})`
@@ -62,6 +68,8 @@ export function haproxyQueries(target: HaproxyTarget): HaproxyQueries {
       `clamp_min(sum(rate(haproxy_backend_http_responses_total${http}[${over}])) - ` +
       `(sum(rate(haproxy_server_http_responses_total${http}[${over}])) or ${none}), 0)`,
   };
+  const each = Object.entries(queries).map(([name, query]: [string, string]) => [name, whole(query)]);
+  return Object.fromEntries(each) as unknown as HaproxyQueries;
 }
 
 /** The same for a pool of Spillway's, whose frontend and backend bear its name. */

@@ -3,7 +3,7 @@ import { formatHostPort, MARK_LABEL, rcodeOf } from "../dns";
 import { answerType } from "../local/nameserver/zone";
 import { sendUpdate } from "./exchange";
 import { Index } from "./index-names";
-import { answeredAddresses, askPrimary } from "./look";
+import { answeredAddresses, askAnything } from "./look";
 import { settingsOf, type Rfc2136Options, type Settings } from "./options";
 import { planAnswers } from "./weights";
 import { deleteRecord, textData } from "./wire";
@@ -46,7 +46,7 @@ export async function checkServer(settings: Settings): Promise<CheckResult> {
 
 async function checkZone(zone: string, settings: Settings): Promise<void> {
   const { server, requestMs } = settings;
-  const answer = await askPrimary(server, { name: zone, type: "SOA", timeoutMs: requestMs });
+  const answer = await askAnything(server, { name: zone, type: "SOA", timeoutMs: requestMs });
   const hasSoa = (answer.answers ?? []).some(({ type }) => type === "SOA");
   if (rcodeOf(answer) !== 0 || !answer.flag_aa || !hasSoa) {
     throw new SpillwayError({
@@ -65,7 +65,7 @@ async function checkZone(zone: string, settings: Settings): Promise<void> {
 
 /** PowerDNS forgets its cached answers before the update is done: asked in that moment, it keeps the old one. */
 async function checkKind({ server, requestMs }: Settings): Promise<readonly ProblemReport[]> {
-  const answer = await askPrimary(server, {
+  const answer = await askAnything(server, {
     name: "version.bind",
     type: "TXT",
     klass: "CH",

@@ -40,6 +40,7 @@ export class Index {
     const serial = await zoneSerial(server, zone, requestMs).catch((error: unknown) => {
       throw serverSilent(server, String(error), error);
     });
+    if (serial === undefined) throw serverSilent(server, `it has no serial of zone ${zone}`, undefined);
     const last = this.read.get(zone);
     if (last && last.serial === serial) return last.held;
     const names = (
@@ -53,7 +54,8 @@ export class Index {
       return mark && statusOf(name, mark);
     });
     const held = found.filter((status) => status !== undefined);
-    if (serial !== undefined) this.read.set(zone, { serial, held });
+    // One that is not answered as declared may be so for a moment only, which no serial tells.
+    if (held.every(({ spec }) => spec.answers.length > 0)) this.read.set(zone, { serial, held });
     return held;
   }
 }

@@ -8,13 +8,17 @@ import {
   mustBeFree,
   type OwnershipMark,
   type Question,
+  rcodeOf,
   readMark,
 } from "../dns";
 import { normalName } from "../local/nameserver/names";
 import { serverSilent } from "./errors";
 
-/** Asks the primary, over UDP and if need be TCP. @throws SpillwayError when it does not answer */
-export async function askPrimary(server: HostPort, question: Question): Promise<DnsAnswer> {
+const NO_ERROR = 0;
+const NO_SUCH_NAME = 3;
+
+/** Asks the primary, over UDP and if need be TCP, whatever it says. @throws SpillwayError when it does not answer */
+export async function askAnything(server: HostPort, question: Question): Promise<DnsAnswer> {
   try {
     return await ask(server, question);
   } catch (error) {
@@ -22,13 +26,26 @@ export async function askPrimary(server: HostPort, question: Question): Promise<
   }
 }
 
+/**
+ * Asks the primary for what stands in a zone. A server that cannot tell (its zone is expired, or it refuses) has not said that nothing
+ * is there, while secondaries may go on answering it.
+ * @throws SpillwayError when it does not answer, or cannot tell
+ */
+export async function askPrimary(server: HostPort, question: Question): Promise<DnsAnswer> {
+  const answer = await askAnything(server, question);
+  const code = rcodeOf(answer);
+  if (code === NO_ERROR || code === NO_SUCH_NAME) return answer;
+  throw serverSilent(server, `it cannot tell what stands at ${question.name} (code ${code})`, undefined);
+}
+
 /** Marks at a mark's name, whosever. Other texts may come from a wildcard; whether they stand there is the update's prerequisite. */
 export async function markTexts(
   server: HostPort,
   name: string,
   timeoutMs: number,
+  asked = askPrimary,
 ): Promise<readonly (readonly string[])[]> {
-  const answer = await askPrimary(server, { name: markName(name), type: "TXT", timeoutMs });
+  const answer = await asked(server, { name: markName(name), type: "TXT", timeoutMs });
   return (answer.answers ?? [])
     .flatMap((record) => (record.type === "TXT" ? [[record.data].flat()] : []))
     .map((strings) => strings.map((part) => (typeof part === "string" ? part : part.toString("latin1"))))

@@ -20,7 +20,7 @@ import { checkServer } from "./check";
 import { LostRace, outsideZones, refusedPlan, stillOld, unmarkedRecord } from "./errors";
 import { sendUpdate } from "./exchange";
 import { Index } from "./index-names";
-import { answeredAddresses, markTexts, ownMark } from "./look";
+import { answeredAddresses, askAnything, askPrimary, markTexts, ownMark } from "./look";
 import { settingsOf, type Rfc2136Options, type Settings } from "./options";
 import { planAnswers, type AnswerPlan } from "./weights";
 import type { Update } from "./wire";
@@ -71,7 +71,8 @@ export class Rfc2136NameServer implements NameServer {
       const zone = this.mustBeInside(key, spec);
       const { problems, notes } = this.plan(key, spec);
       if (problems.length > 0) return { problems, notes };
-      const present = await this.look(key);
+      // A server that cannot tell what stands there refuses the update, and knows best why.
+      const present = await this.look(key, askAnything);
       await sendUpdate(this.settings, `record ${key}`, trialUpdate(zone, key, present, spec)).catch(
         (error: unknown) => {
           // A record that changes just now is not refused later.
@@ -132,7 +133,7 @@ export class Rfc2136NameServer implements NameServer {
     const zone = this.mustBeInside(key, spec);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
-    const present = await this.look(key);
+    const present = await this.look(key, askAnything);
     if (present && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
       await this.follow(zone);
       return statusOfMark(key, present.mark);
@@ -169,9 +170,9 @@ export class Rfc2136NameServer implements NameServer {
     await sendUpdate(this.settings, `record ${key}`, update);
   }
 
-  private async look(key: string): Promise<PresentMark | undefined> {
+  private async look(key: string, asked = askPrimary): Promise<PresentMark | undefined> {
     const { server, agent, requestMs } = this.settings;
-    const texts = await markTexts(server, key, requestMs);
+    const texts = await markTexts(server, key, requestMs, asked);
     const mark = ownMark(key, texts, agent);
     return mark && { mark, strings: texts[0] };
   }

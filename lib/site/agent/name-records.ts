@@ -183,13 +183,20 @@ export class NameRecords {
     if (!server) return Promise.resolve();
     return this.changes.run(async () => {
       const held = new Map((await this.asked(() => server.list())).map((status) => [status.name, status]));
+      const failed: unknown[] = [];
       for (const { name, spec } of Object.values(this.state.records)) {
         if (sameSpec(held.get(name)?.spec, spec)) continue;
-        await server.put(name, spec);
-        this.context.events.add("record-changed", name, `restored: ${answersOf(spec)}`);
+        try {
+          await server.put(name, spec);
+          this.context.events.add("record-changed", name, `restored: ${answersOf(spec)}`);
+        } catch (error) {
+          // One that cannot be given again keeps no other from it.
+          failed.push(error);
+        }
       }
       for (const status of held.values())
         if (!this.state.records[status.name]) await this.unknown(status, server);
+      if (failed.length > 0) throw failed[0];
     });
   }
 

@@ -22,6 +22,24 @@ export async function partStatuses(
   return Promise.all(looks);
 }
 
+/** What is known of every part without asking it anything. */
+export function knownStatuses(
+  { launcher, balancer, nameServer }: SitePorts,
+  known: KnownProblems,
+): readonly PartStatus[] {
+  const of = (part: PartStatus["part"], port: { readonly kind?: string }, kind: string): PartStatus => ({
+    part,
+    kind: port.kind ?? kind,
+    problems: known[part] ?? [],
+    advice: [],
+  });
+  return [
+    of("launcher", launcher, "process"),
+    of("balancer", balancer, "embedded"),
+    ...(nameServer ? [of("nameServer", nameServer, "embedded")] : []),
+  ];
+}
+
 async function statusOf(
   part: PartStatus["part"],
   port: { readonly kind?: string; check?(signal: AbortSignal): Promise<PartCheck> },

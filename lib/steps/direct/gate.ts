@@ -47,10 +47,21 @@ export async function openGate(
   const client = sites.get(request.site);
   const observer = observerFor(request.observer, request.openWhen, `gate of ${poolId(request)}`, "open_when");
   const wanted = await membersWanted(client, request, context);
+  const members = { areAvailable: false };
   try {
-    await untilAvailable(client, request, wanted, observer, context, new ShiftAhead(sites, context));
+    await untilAvailable(
+      client,
+      request,
+      { wanted, members },
+      observer,
+      context,
+      new ShiftAhead(sites, context),
+    );
   } catch (error) {
-    if (!(error instanceof AbortedError) && !(error instanceof PoolGone) && !(error instanceof Hopeless)) {
+    const isTheirs =
+      !members.areAvailable &&
+      !(error instanceof AbortedError || error instanceof PoolGone || error instanceof Hopeless);
+    if (isTheirs) {
       const reason = error instanceof SpillwayError ? error.report.problem : String(error);
       await lastAct((options) => client.failPool(request.name, `the gate did not open: ${reason}`, options));
     }
@@ -84,7 +95,7 @@ async function membersWanted(
 function untilAvailable(
   client: SiteClient,
   request: GateRequest,
-  wanted: number,
+  { wanted, members }: { readonly wanted: number; readonly members: { areAvailable: boolean } },
   observer: QueryObserver | undefined,
   context: StepContext,
   ahead: ShiftAhead,
@@ -97,7 +108,7 @@ function untilAvailable(
     what: `${request.successes} good answers in a row from ${subject}`,
     deadlineMs: request.deadlineMs,
     intervalMs: request.monitor.intervalMs,
-    mend: "Users stay where they were, and the pool's members are launched anew by the next apply. Look at the monitor (its path and expected status) and at the members' output at the site.",
+    mend: "Users stay where they were; members that did not become available are launched anew by the next apply. Look at the monitor (its path and expected status) and at the members' output at the site.",
     look: throughSilence(request.site, async (): Promise<Look<void>> => {
       const status = await client.pool(request.name, { ...ONE_LOOK, signal: context.signal });
       if (!status) throw new PoolGone(request);
@@ -106,12 +117,16 @@ function untilAvailable(
       const up = status.members.filter(({ state }) => state === "up").map(({ id }) => id);
       const { port } = status.spec.listen;
       const answer = await probe(reachable(status, client), port, request.monitor, status.probeKey);
+      const isAvailable = up.length >= wanted && answer.good;
+      // What keeps the gate shut then is not theirs: they are not to be launched anew.
+      members.areAvailable = isAvailable && observer !== undefined;
       const problem =
         up.length < wanted
           ? `${up.length} of ${wanted} members up${lastProblem(status)}`
           : answer.good
             ? await whyClosed(observer, request.openWhen ?? {}, context.signal)
             : `from outside: ${answer.problem}`;
+      if (problem === undefined) members.areAvailable = false;
       row.see(up, problem === undefined);
       if (row.length >= request.successes) {
         const message = `available: ${row.length} good answers in a row, ${up.length} members up`;

@@ -60,6 +60,7 @@ backend empty
       prometheus = await startPrometheus([
         { job: "haproxy", target: `127.0.0.1:${exporter}` },
         { job: "node", target: `127.0.0.1:${nodePort}` },
+        { job: "down", target: "127.0.0.1:1" },
       ]);
       await prometheus.until("sum(up)", ([sample]) => sample?.value === 2);
     }, 20_000);
@@ -105,6 +106,15 @@ backend empty
       for (const query of Object.values(haproxyQueries({ backend: "nowhere", frontend: "nowhere" }))) {
         expect(await prometheus.observer.ask(query)).toEqual([]);
       }
+    });
+
+    test("of a job there are figures while all its targets are up, and none otherwise", async () => {
+      const { sessions, members, queued } = haproxyQueries({ backend: "empty", job: "haproxy" });
+      for (const query of [sessions, members, queued])
+        expect(await askNumber(prometheus.observer, query)).toBe(0);
+      const oneIsDown = sessions.replace('min(up{job="haproxy"})', "min(up)");
+      await prometheus.until("min(up)", ([sample]) => sample?.value === 0);
+      expect(await prometheus.observer.ask(oneIsDown)).toEqual([]);
     });
 
     test("a machine's load, memory and network are numbers", async () => {

@@ -68,6 +68,15 @@ for (const [title, tools, start] of SERVERS) {
     });
     afterAll(() => server.daemon.end());
 
+    test("what it cannot tell is not taken for nothing: a zone that it does not serve", async () => {
+      const blind = serverOf({ zones: ["elsewhere.test"] });
+      const name = "shop.elsewhere.test";
+      for (const look of [() => blind.get(name), () => blind.remove(name), () => blind.list()])
+        expect((await refusal(look())).report.problem).toMatch(
+          /does not answer: it (cannot tell|has no serial)/,
+        );
+    });
+
     test("a record is made, changed and removed, and a resolver hears of it at once", async () => {
       const name = `shop.${ZONE}`;
       const ours = serverOf();
