@@ -39,7 +39,7 @@ export function loadAgentConfig(path: string, flags: AgentFlags = {}): AgentConf
     return launcher && reader.choice(launcher.kind, ["launcher", "kind"], ["process"]);
   });
   const balancer = optional("balancer", (value) => readBalancer(reader, value));
-  const nameServer = optional("nameServer", (value) => readNameServer(reader, value, site));
+  const nameServer = optional("nameServer", (value) => readNameServer(reader, value));
   const prometheus = optional("prometheus", (value) => readPrometheus(reader, value));
   reader.done();
   return {

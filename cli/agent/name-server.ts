@@ -28,12 +28,8 @@ const KNOWN: Readonly<Record<NameServerConfig["kind"], readonly string[]>> = {
   ],
 };
 
-/** `nameServer` of the configuration file. `site` is who writes when `agent` is left out. */
-export function readNameServer(
-  reader: ConfigReader,
-  value: unknown,
-  site: string | undefined,
-): NameServerConfig | undefined {
+/** `nameServer` of the configuration file. */
+export function readNameServer(reader: ConfigReader, value: unknown): NameServerConfig | undefined {
   const kinds = Object.keys(KNOWN) as NameServerConfig["kind"][];
   const named = (value as { readonly kind?: NameServerConfig["kind"] } | null | undefined)?.kind;
   const known = kinds.includes(named as NameServerConfig["kind"])
@@ -46,16 +42,12 @@ export function readNameServer(
     const listen = reader.endpoint(from.listen, at("listen"), "192.0.2.53:53");
     return listen && { kind, listen };
   }
-  if (kind === "powerdns") return readPowerDns(reader, from, site);
-  if (kind === "rfc2136") return readRfc2136(reader, from, site);
+  if (kind === "powerdns") return readPowerDns(reader, from);
+  if (kind === "rfc2136") return readRfc2136(reader, from);
   return undefined;
 }
 
-function readPowerDns(
-  reader: ConfigReader,
-  from: Values,
-  site: string | undefined,
-): NameServerConfig | undefined {
+function readPowerDns(reader: ConfigReader, from: Values): NameServerConfig | undefined {
   const before = reader.count;
   const options = fields({
     api: reader.url(from.api, at("api"), "http://192.0.2.53:8081"),
@@ -68,17 +60,13 @@ function readPowerDns(
     luaByZone: from.luaByZone === undefined ? undefined : reader.flag(from.luaByZone, at("luaByZone")),
     warmUpMs: time(reader, from, "warmUpMs", 0),
     shift: from.shift === undefined ? undefined : readShift(reader, from.shift),
-    ...common(reader, from, site),
+    ...common(reader, from),
   }) as unknown as PowerDnsOptions;
   if (reader.count > before) return undefined;
   return taken(reader, () => new PowerDnsNameServer(options)) ? { kind: "powerdns", options } : undefined;
 }
 
-function readRfc2136(
-  reader: ConfigReader,
-  from: Values,
-  site: string | undefined,
-): NameServerConfig | undefined {
+function readRfc2136(reader: ConfigReader, from: Values): NameServerConfig | undefined {
   const before = reader.count;
   const options = fields({
     server: address(reader, from.server, at("server")),
@@ -93,20 +81,24 @@ function readRfc2136(
       from.tolerancePoints === undefined
         ? undefined
         : reader.whole(from.tolerancePoints, at("tolerancePoints"), 0, 100),
-    ...common(reader, from, site),
+    ...common(reader, from),
   }) as unknown as Rfc2136Options;
   if (reader.count > before) return undefined;
   return taken(reader, () => new Rfc2136NameServer(options)) ? { kind: "rfc2136", options } : undefined;
 }
 
 /** What both have. */
-function common(reader: ConfigReader, from: Values, site: string | undefined): Fields {
+function common(reader: ConfigReader, from: Values): Fields {
   const zone = (value: unknown, path: readonly (string | number)[]) =>
     reader.text(value, path, "Write it as example.com.");
   return {
     zones: reader.list(from.zones, at("zones"), zone),
-    agent:
-      text(reader, from, "agent", "Name the installation, as no other that writes to this server.") ?? site,
+    // No default: a site's name is many an installation's, and those of one name take each other's records for their own.
+    agent: reader.text(
+      from.agent,
+      at("agent"),
+      "Name the installation, as no other that writes to this server: onprem.shop.example.com.",
+    ),
     secondaries:
       from.secondaries === undefined
         ? undefined

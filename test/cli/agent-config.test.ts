@@ -26,16 +26,27 @@ const POWERDNS = {
   apiKey: { environment: "PDNS_KEY" },
   zones: ["example.com"],
   endpoint: "127.0.0.1:53",
+  agent: "dc1",
 };
 const RFC2136 = {
   kind: "rfc2136",
   server: "127.0.0.1:53",
   zones: ["example.com"],
   key: { name: "spillway", secret: { file: "tsig" } },
+  agent: "dc1",
 };
 const GOOD = { site: "onprem", state: "state", tokenFile: "token" };
 
-test("paths are relative to the file, the site's name stands in for `agent`, and what is left out is embedded", () => {
+test("a name server of others wants the installation named: no default is unique", () => {
+  for (const nameServer of [POWERDNS, RFC2136]) {
+    const { agent: _, ...without } = nameServer;
+    const [report] = problemsOf({ ...GOOD, nameServer: without });
+    expect(report.problem).toMatch(/`nameServer\.agent`/);
+    expect(report.mend).toMatch(/Name the installation/);
+  }
+});
+
+test("paths are relative to the file, and what is left out is embedded", () => {
   const { folder } = agents;
   const named = loadAgentConfig(
     agents.write("one.json", { ...GOOD, nameServer: { ...RFC2136, uneven: "nearest" } }),
@@ -47,7 +58,7 @@ test("paths are relative to the file, the site's name stands in for `agent`, and
     balancer: { kind: "embedded" },
     nameServer: {
       kind: "rfc2136",
-      options: { agent: "onprem", uneven: "nearest", key: { secret: { file: join(folder, "tsig") } } },
+      options: { agent: "dc1", uneven: "nearest", key: { secret: { file: join(folder, "tsig") } } },
     },
   });
   const attach = { socket: "admin.sock", masterSocket: "/run/master.sock" };

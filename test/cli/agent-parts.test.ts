@@ -55,7 +55,7 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "an agent whose PowerDNS", 
   afterEach(() => pdns.daemon.end());
 
   const nameServer = (changes: object = {}) => ({
-    ...{ kind: "powerdns", api: pdns.api, apiKey: { file: pdns.keyFile }, zones: [ZONE] },
+    ...{ kind: "powerdns", api: pdns.api, apiKey: { file: pdns.keyFile }, zones: [ZONE], agent: "dc1" },
     ...{ endpoint: `127.0.0.1:${pdns.dns.port}`, requestMs: 1_000, ...changes },
   });
 
@@ -109,7 +109,13 @@ describeWith(["named"], "an agent whose BIND", () => {
   afterEach(() => named.daemon.end());
 
   const nameServer = (changes: object) => ({
-    ...{ kind: "rfc2136", server: `127.0.0.1:${named.dns.port}`, zones: [ZONE], requestMs: 1_000 },
+    ...{
+      kind: "rfc2136",
+      server: `127.0.0.1:${named.dns.port}`,
+      zones: [ZONE],
+      agent: "dc1",
+      requestMs: 1_000,
+    },
     ...{ key: { name: KEY.name, secret: { file: named.secretFile } }, ...changes },
   });
 
@@ -204,7 +210,7 @@ describeWith(["haproxy", "pdns_server", "pdnsutil", "sqlite3"], "a site on a HAP
     const parts = {
       balancer: { kind: "haproxy" },
       nameServer: {
-        ...{ kind: "powerdns", api: pdns.api, apiKey: { file: pdns.keyFile }, zones: [ZONE] },
+        ...{ kind: "powerdns", api: pdns.api, apiKey: { file: pdns.keyFile }, zones: [ZONE], agent: "dc1" },
         endpoint: `127.0.0.1:${pdns.dns.port}`,
       },
     };

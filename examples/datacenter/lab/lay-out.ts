@@ -168,6 +168,7 @@ function nameServerOf(lab: LabFile, options: LayOutOptions): Record<string, unkn
     kind: "powerdns",
     api: powerdns.api,
     apiKey: { file: powerdns.keyFile },
+    agent: `onprem.${zone}`,
     zones: [zone],
     endpoint: `${nameServer.host}:${nameServer.port}`,
     ...(path === false ? {} : { health: { type: "http", port, path } }),
