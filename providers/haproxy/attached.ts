@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SpillwayError, throwProblems } from "../../lib/errors";
 import { isSameProcess, startTimeOf, type ProcessHandle } from "../../lib/process-identity";
+import { readStateFile, writeStateFile } from "../local/state-file";
 import type { Daemon, Workers } from "./daemon";
 import { parseInfo, parseProc, parseStat } from "./parse";
 import { savedStanza } from "./configuration";
@@ -20,8 +21,9 @@ export class AttachedDaemon implements Daemon {
   readonly stanzaDir: string;
   private readonly master: RuntimeClient | undefined;
   private noted: ReadonlyMap<string, string> = new Map();
-  /** Without a master's socket: workers that answered once and may still serve users. */
-  private readonly seen = new Map<number, ProcessHandle>();
+  /** Without a master's socket: workers that answered once and may still serve users, also to agents before this one. */
+  private readonly seen: Map<number, ProcessHandle>;
+  private readonly seenFile: string;
 
   constructor(
     attach: { readonly socket: string; readonly masterSocket?: string },
@@ -29,20 +31,38 @@ export class AttachedDaemon implements Daemon {
     private readonly settings: HaproxySettings,
   ) {
     this.stanzaDir = join(stateDir, "haproxy.d");
+    this.seenFile = join(stateDir, "haproxy.workers.json");
+    const seen = readStateFile<readonly ProcessHandle[]>(this.seenFile) ?? [];
+    this.seen = new Map(seen.map((handle) => [handle.pid, handle]));
     this.client = new RuntimeClient({ socket: attach.socket });
     this.master =
       attach.masterSocket === undefined ? undefined : new RuntimeClient({ socket: attach.masterSocket });
   }
 
-  /** @throws RuntimeSilence, RuntimeRefusal when the socket cannot be used for orders */
+  /** @throws RuntimeSilence, RuntimeRefusal, SpillwayError when the sockets cannot be used for orders, or to see all users */
   async start(): Promise<void> {
     const level = (await this.client.ask("show cli level")).trim();
-    if (level === "admin") return;
+    if (level === "admin") return this.mustSeeWorkers();
     throw new SpillwayError({
       place: `HAProxy's socket ${this.client.socket}`,
       problem: `the socket has level \`${level}\`, and members are added with level \`admin\` only`,
       mend: "Say `level admin` on its `stats socket` line in the global section, then reload HAProxy.",
     });
+  }
+
+  /** After a reload the old worker serves its users to their end: who cannot see it would take a site for empty. */
+  private async mustSeeWorkers(): Promise<void> {
+    if (this.master !== undefined || isHaproxyHere(await this.pid())) return;
+    throw new SpillwayError({
+      place: `HAProxy's socket ${this.client.socket}`,
+      problem:
+        "its process is not on this machine, so users of workers from before a reload would not be seen",
+      mend: "Start it with `-W -S`, and name that socket as `masterSocket`.",
+    });
+  }
+
+  private async pid(): Promise<number> {
+    return Number(parseInfo(await this.client.ask("show info")).get("Pid"));
   }
 
   async provide(pools: readonly SavedPool[]): Promise<void> {
@@ -97,9 +117,11 @@ export class AttachedDaemon implements Daemon {
         unseen: 0,
       };
     }
-    const pid = Number(parseInfo(await this.client.ask("show info")).get("Pid"));
-    if (!this.seen.has(pid)) {
-      const startTime = await startTimeOf(pid, false);
+    const pid = await this.pid();
+    const before = [...this.seen.keys()].join();
+    const known = this.seen.get(pid);
+    if (known === undefined || !(await isSameProcess(known))) {
+      const startTime = isHaproxyHere(pid) ? await startTimeOf(pid, false) : undefined;
       if (startTime !== undefined) this.seen.set(pid, { pid, startTime });
     }
     let unseen = 0;
@@ -108,11 +130,21 @@ export class AttachedDaemon implements Daemon {
       if (await isSameProcess(handle)) unseen += 1;
       else this.seen.delete(handle.pid);
     }
+    if ([...this.seen.keys()].join() !== before) writeStateFile(this.seenFile, [...this.seen.values()]);
     return { workers: [{ client: this.client, old: false }], unseen };
   }
 
   /** The user's HAProxy runs on. */
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/** A process id of another machine, or of a container, is nobody's here, or somebody else's. */
+function isHaproxyHere(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("haproxy");
+  } catch {
+    return false;
   }
 }

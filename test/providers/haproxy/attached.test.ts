@@ -121,8 +121,12 @@ describeWithHaproxy("a HAProxy of the user's own", () => {
       sessions: 1,
       quietMs: 0,
     });
+    // Nor does the next agent take the site for empty: it knows whom the one before it saw.
+    const next = new HaproxyBalancer({ stateDir, attach: { socket } });
+    await next.start();
+    expect((await next.view("shop"))?.traffic).toMatchObject({ openConnections: 1, quietMs: 0 });
     websocket.socket.destroy();
-    for (const watcher of [balancer, blind]) {
+    for (const watcher of [balancer, blind, next]) {
       let left = 1;
       for (const until = Date.now() + 5_000; left > 0 && Date.now() < until; await pause(20)) {
         left = (await watcher.view("shop"))?.traffic.openConnections ?? 0;
