@@ -82,19 +82,24 @@ export class LocalSnapshots {
   /** Part of the token under which a snapshot is begun: the same until {@link renewSalt}. */
   async salt(key: SnapshotKey): Promise<string> {
     const attempt = await readJson<Attempt>(this.saltPath(key));
-    return typeof attempt?.salt === "string" ? attempt.salt : "";
+    if (typeof attempt?.salt === "string") return attempt.salt;
+    // Without one of its own, every machine begins under the same token. Written, so that it is renewed when the snapshot is deleted.
+    await writeWhole(this.saltPath(key), JSON.stringify({ salt: "" } satisfies Attempt)).catch(
+      () => undefined,
+    );
+    return "";
   }
 
   /** The snapshot that the present token made is no more: the next one is begun under another. */
   async renewSalt(key: SnapshotKey): Promise<string> {
-    const salt = randomBytes(8).toString("hex");
+    const salt = newSalt();
     await writeWhole(this.saltPath(key), JSON.stringify({ salt } satisfies Attempt)).catch(() => undefined);
     return salt;
   }
 
   /** Tells a plan what another was told that was made of the same. @param now what it is told if there was none */
-  async pin<T extends object>(name: string, now: T): Promise<T> {
-    const path = this.pinPath(name);
+  async pin<T extends object>(key: SnapshotKey, now: T): Promise<T> {
+    const path = this.pinPath(key);
     const pinned = await readJson<{ readonly told: T; readonly until: number }>(path);
     const told = pinned && pinned.until > Date.now() ? pinned.told : now;
     await writeWhole(path, JSON.stringify({ told, until: Date.now() + PIN_MS })).catch(() => undefined);
@@ -102,16 +107,26 @@ export class LocalSnapshots {
   }
 
   /** What was planned is done. */
-  async unpinSoon(name: string): Promise<void> {
-    const path = this.pinPath(name);
+  async unpinSoon(key: SnapshotKey): Promise<void> {
+    const path = this.pinPath(key);
     const pinned = await readJson<{ readonly told: unknown; readonly until: number }>(path);
     if (!pinned) return;
     const until = Math.min(pinned.until, Date.now() + PIN_AFTER_MS);
     await writeWhole(path, JSON.stringify({ told: pinned.told, until })).catch(() => undefined);
   }
 
-  async unpin(name: string): Promise<void> {
-    await rm(this.pinPath(name), { force: true }).catch(() => undefined);
+  /** The snapshot of an image was deleted: nothing that was told or begun for it counts any more. */
+  async forget({ region, digest }: Pick<SnapshotKey, "region" | "digest">): Promise<void> {
+    const mine = `${prefixOf({ region, digest })}-`;
+    for (const kind of ["plans", "salts"]) {
+      const directory = join(this.directory, kind);
+      for (const name of await readdir(directory).catch(() => [])) {
+        if (!name.startsWith(mine)) continue;
+        const path = join(directory, name);
+        if (kind === "plans") await rm(path, { force: true }).catch(() => undefined);
+        else await writeWhole(path, JSON.stringify({ salt: newSalt() })).catch(() => undefined);
+      }
+    }
   }
 
   /** Bits per second that were measured last on the way to a region. */
@@ -144,8 +159,8 @@ export class LocalSnapshots {
     return join(this.directory, "salts", `${nameOf(key)}.json`);
   }
 
-  private pinPath(name: string): string {
-    return join(this.directory, "plans", `${createHash("sha256").update(name).digest("hex")}.json`);
+  private pinPath(key: SnapshotKey): string {
+    return join(this.directory, "plans", `${nameOf(key)}.json`);
   }
 
   private ratePath(region: string): string {
@@ -170,8 +185,19 @@ export class LocalSnapshots {
 }
 
 function nameOf({ region, digest, encrypted, kmsKeyId }: SnapshotKey): string {
-  const what = [region, digest, encrypted ?? "by default", kmsKeyId ?? ""].join("\n");
-  return createHash("sha256").update(what).digest("hex").slice(0, 32);
+  return `${prefixOf({ region, digest })}-${shortHash(`${encrypted ?? "by default"}\n${kmsKeyId ?? ""}`)}`;
+}
+
+function prefixOf({ region, digest }: Pick<SnapshotKey, "region" | "digest">): string {
+  return shortHash(`${region}\n${digest}`);
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 24);
+}
+
+function newSalt(): string {
+  return randomBytes(8).toString("hex");
 }
 
 async function writeWhole(path: string, content: string | Buffer): Promise<void> {

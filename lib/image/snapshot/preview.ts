@@ -57,17 +57,12 @@ export async function previewSnapshot(options: PreviewOptions): Promise<Snapshot
       ...{ etaMs: Math.ceil((sendBytes * 8_000) / rateBps), rateBps },
       rateIs: measured === undefined ? "assumed" : "measured",
     };
-    const estimate = options.pin === false ? now : await work.local.pin(pinName(work.key), now);
+    const estimate = options.pin === false ? now : await work.local.pin(work.key, now);
     const parentId = plan?.parent?.id;
     return { digest, sizeBytes, inUseBytes, snapshotId: complete?.id, parentId, estimate };
   } finally {
     await image.close();
   }
-}
-
-/** By which a plan finds what another was told. */
-export function pinName(key: object): string {
-  return JSON.stringify(key);
 }
 
 async function arrivedBlocks(

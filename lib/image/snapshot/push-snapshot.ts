@@ -10,7 +10,6 @@ import { SnapshotError } from "./errors";
 import { SnapshotJournal } from "./journal";
 import { completeOf, planSnapshot, planWith, snapshotsOf, workOn } from "./prepare";
 import type { Plan, SnapshotOptions, Work } from "./prepare";
-import { pinName } from "./preview";
 import { sendBlocks } from "./send-blocks";
 import type { KnownSnapshot } from "./service";
 import { TAG } from "./tags";
@@ -53,7 +52,7 @@ export async function pushSnapshot(options: SnapshotOptions): Promise<SnapshotRe
     const lock = await lockFor(work, directory);
     try {
       const result = await new Push(options, image, work, directory).run();
-      await work.local.unpinSoon(pinName(work.key));
+      await work.local.unpinSoon(work.key);
       await work.local.removeUnused();
       return result;
     } finally {
