@@ -59,8 +59,9 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
   const after = sum(lines.map((line) => line.after.hour));
   const changing = lines.filter(changesLine);
   const change = sum(changing.map((line) => line.after.hour - line.before.hour));
-  for (const { note } of lines) if (note !== undefined) notes.add(note);
-  for (const { ceiling } of lines) if (ceiling !== undefined) notes.add(ceiling);
+  for (const { note, ceiling } of changing) {
+    for (const text of [note, ceiling]) if (text !== undefined) notes.add(text);
+  }
   for (const { name, table } of prices.leftOut) {
     notes.add(`the prices of ${name} are left out: they are in ${table.currency}, not ${prices.currency}`);
   }
@@ -77,7 +78,7 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
     notes: [...notes].sort(),
     tables: tablesOf([...lines, ...onceLines, ...usage]),
     changes: changing.length > 0 || onceLines.length > 0 || unknowns.some((each) => each.changes),
-    ceiling: changing.some((line) => line.ceiling !== undefined && line.after.hour > line.before.hour),
+    ceiling: isCeiling(changing, change),
   };
 }
 
@@ -116,32 +117,34 @@ function linesOf(address: string, region: string | undefined, sides: Sides): Cos
   const paired = new Map<string, { before?: Charge; after?: Charge }>();
   for (const side of ["before", "after"] as const) {
     for (const charge of merged(sides[side])) {
-      const key = JSON.stringify([charge.item, charge.unit, charge.per, charge.price.amount]);
+      const key = keyOf(charge);
       const pair = paired.get(key) ?? {};
       pair[side] = charge;
       paired.set(key, pair);
     }
   }
-  return [...paired]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([, { before, after }]) => {
-      const told = after ?? before;
-      if (!told) return [];
-      const { item, unit, per, price, ceiling, note } = told;
-      return {
-        address,
-        item,
-        ...(region === undefined ? {} : { region }),
-        unit,
-        unitPrice: price.amount,
-        per,
-        from: price.from,
-        before: amount(before),
-        after: amount(after),
-        ...(ceiling === undefined ? {} : { ceiling }),
-        ...(note === undefined ? {} : { note }),
-      };
-    });
+  return [...paired].sort(byKey).flatMap(([, { before, after }]) => {
+    const told = after ?? before;
+    if (!told) return [];
+    const { item, unit, per, price, ceiling, note } = told;
+    return {
+      address,
+      item,
+      ...(region === undefined ? {} : { region }),
+      unit,
+      unitPrice: price.amount,
+      per,
+      from: price.from,
+      before: amount(before),
+      after: amount(after),
+      ...(ceiling === undefined ? {} : { ceiling }),
+      ...(note === undefined ? {} : { note }),
+    };
+  });
+}
+
+function keyOf({ item, unit, per, price }: Charge): string {
+  return [item, unit, per, price.amount].join("\n");
 }
 
 /** Like charges of one resource (two volumes of a type) are one. */
@@ -149,7 +152,7 @@ function merged(findings: readonly Finding[]): Charge[] {
   const found = new Map<string, Charge>();
   for (const finding of findings) {
     if (finding.kind !== "charge") continue;
-    const key = JSON.stringify([finding.item, finding.unit, finding.per, finding.price.amount]);
+    const key = keyOf(finding);
     const earlier = found.get(key);
     const quantity = (earlier?.quantity ?? 0) + finding.quantity;
     found.set(key, { ...finding, quantity });
@@ -182,7 +185,7 @@ function usageOf(address: string, sides: Sides): UsagePrice[] {
     unit,
     unitPrice: price.amount,
     from: price.from,
-    changes: before.has(key) !== after.has(key),
+    changes: !before.has(key) && after.has(key),
   }));
 }
 
@@ -210,6 +213,12 @@ function tablesOf(priced: readonly { readonly from: PriceSource }[]): PriceSourc
 
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Are all that may be less on the side of the sum, so that it can only be less as a whole? */
+function isCeiling(changing: readonly CostLine[], change: number): boolean {
+  const bounded = changing.filter((line) => line.ceiling !== undefined);
+  return bounded.length > 0 && bounded.every((line) => (line.after.hour - line.before.hour) * change > 0);
 }
 
 /** Does a line cost another amount after the plan? */

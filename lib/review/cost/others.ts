@@ -37,12 +37,17 @@ function balancerAddresses(question: Question): Finding[] {
   const { values } = question;
   if (valueOf(values.text("ip_address_type")) === "dualstack-without-public-ipv4") return [];
   const mapped = valueOf(values.length("subnet_mapping")) ?? 0;
-  const subnets = mapped > 0 ? mapped : valueOf(values.length("subnets"));
+  const subnets = mapped > 0 ? mapped : (valueOf(values.length("subnets")) ?? subnetsReferredTo(question));
   if (subnets === undefined || subnets === 0) {
     const mend = "Name the subnets in the program; each takes an address.";
     return [unknown("public IPv4 address", "the plan does not tell in how many subnets it is", mend)];
   }
   return [publicAddresses(question, subnets)];
+}
+
+/** Subnets that are made by the same plan. */
+function subnetsReferredTo({ stack, resource }: Question): number {
+  return stack.allReferredTo(resource, "subnets", ["aws_subnet"]).length;
 }
 
 function dataOut({ prices }: Question, region: string | undefined): Finding[] {

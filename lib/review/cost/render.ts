@@ -65,7 +65,7 @@ export function costSection(
     ...listed(
       "Charged by use, and not counted:",
       usage.map(({ address, item, unit, unitPrice }) => {
-        return `- ${code(address)}, ${item}: ${money(unitPrice)} a ${unit}`;
+        return `- ${code(address)}, ${item}: ${exactText(unitPrice, currency)} a ${unit}`;
       }),
       most,
     ),
@@ -96,13 +96,13 @@ function detailLines(
         code(address).replaceAll("|", "\\|"),
         `${item}${line.ceiling === undefined ? "" : " (at most)"}`,
         `${quantity(before.quantity)} → ${quantity(after.quantity)} ${unit}`,
-        `${moneyText(unitPrice, report.currency)} a${per === "hour" ? "n hour" : " month"}`,
+        `${exactText(unitPrice, report.currency)} a${per === "hour" ? "n hour" : " month"}`,
         signed(after.hour - before.hour, report.currency),
       ];
       return `| ${cells.join(" | ")} |`;
     }),
     ...report.onceLines.map(({ address, item, quantity: count, unit, unitPrice, cost }) => {
-      const price = moneyText(unitPrice, report.currency);
+      const price = exactText(unitPrice, report.currency);
       const once = `${moneyText(cost, report.currency)} once`;
       return `| ${code(address).replaceAll("|", "\\|")} | ${item} | ${quantity(count)} ${unit} | ${price} | ${once} |`;
     }),
@@ -112,7 +112,7 @@ function detailLines(
   const left = rows.length - shown.length;
   return [
     "",
-    `<details><summary>${rows.length} that change${rows.length === 1 ? "s" : ""}</summary>`,
+    `<details><summary>Cost line by line (${rows.length})</summary>`,
     "",
     "| resource | what | quantity | price of one | an hour |",
     "|---|---|---|--:|--:|",
@@ -145,7 +145,16 @@ export function moneyText(amount: number, currency: string): string {
   const digits = size >= 99.995 ? 0 : size >= 0.0995 || size === 0 ? 2 : 4;
   const text = size === 0 ? "0" : size < 0.00005 ? "<0.0001" : size.toFixed(digits);
   const trimmed = digits === 4 ? text.replace(/(\.\d\d\d*?)0+$/, "$1") : text;
-  return `${amount < 0 && size > 0 ? "-" : ""}${currency === "USD" ? "$" : `${currency} `}${trimmed}`;
+  return `${amount < 0 && size > 0 ? "-" : ""}${sign(currency)}${trimmed}`;
+}
+
+/** A price as its table has it. */
+function exactText(amount: number, currency: string): string {
+  return `${sign(currency)}${amount}`;
+}
+
+function sign(currency: string): string {
+  return currency === "USD" ? "$" : `${currency} `;
 }
 
 function signed(amount: number, currency: string): string {

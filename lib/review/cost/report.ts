@@ -23,7 +23,7 @@ export interface CostReport {
   readonly tables: readonly PriceSource[];
   /** Does anything of it change, or cost something once? */
   readonly changes: boolean;
-  /** Is the change at most what `change` says? */
+  /** Is `change` the most that it can be, up or down: are Spot prices or shared blocks in it? */
   readonly ceiling: boolean;
 }
 
@@ -79,5 +79,6 @@ export interface UsagePrice {
   readonly unit: string;
   readonly unitPrice: number;
   readonly from: PriceSource;
+  /** Does it begin with the plan? */
   readonly changes: boolean;
 }

@@ -109,6 +109,15 @@ export class Stack {
     return undefined;
   }
 
+  /** All resources of one of `types` that the expression at `path` refers to, and that are there after the plan. */
+  allReferredTo(from: Resource, path: string, types: readonly string[]): readonly Resource[] {
+    const prefix = withoutKeys(modulePrefix(from.address));
+    const named = new Set((from.references[path] ?? []).map((each) => `${prefix}${withoutKeys(each)}`));
+    return this.resources.filter(
+      ({ address, type, after }) => after && types.includes(type) && named.has(withoutKeys(address)),
+    );
+  }
+
   /** A resource of another provider (an image's replica) is where all of the cloud's are, when that is one region. */
   private onlyRegion(resource: Resource): string | undefined {
     if (resource.type.startsWith("aws_")) return undefined;
