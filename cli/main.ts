@@ -103,6 +103,7 @@ program
     "--metrics <host:port>",
     "serve the hook's own metrics to Prometheus at /metrics there; no token, read only",
   )
+  .option("--prices <file>", "prices of your own, as JSON, for what is said of a plan's cost")
   .option("--json", "events as JSON lines")
   .action(action(() => import("./commands/run.js")));
 

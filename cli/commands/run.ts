@@ -12,6 +12,7 @@ import { parseEndpoint } from "../endpoint";
 import { sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
+import { priceBook } from "../prices";
 import { attachedTerraform } from "../terraform-environment";
 
 export interface RunOptions {
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly json?: boolean;
   /** Where the hook's metrics are served: HOST:PORT. */
   readonly metrics?: string;
+  /** A price table that wins over the built-in one. */
+  readonly prices?: string;
 }
 
 /** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
@@ -30,6 +33,7 @@ export async function run(options: RunOptions): Promise<number> {
   const sites = new SiteDirectory(loaded.manifest.sites);
   const sides = sideObservers(loaded.manifest.observers);
   const listen = options.metrics === undefined ? undefined : parseEndpoint(options.metrics, "--metrics");
+  const prices = priceBook(options.prices);
   const metrics = new HookMetrics(loaded.manifest.name);
   const server = listen && (await serveMetrics(listen, () => metrics.text()));
   const terraform = await attachedTerraform(loaded.directories.stack);
@@ -41,6 +45,7 @@ export async function run(options: RunOptions): Promise<number> {
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
       observe: siteObserver({ manifest: loaded.manifest, sites, sides }),
+      prices,
       signal,
       onEvent: (event) => {
         metrics.see(event);

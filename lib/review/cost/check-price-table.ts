@@ -165,7 +165,7 @@ function walk(form: Form, value: JsonValue, path: string, tell: Tell): void {
     else {
       tell(
         here,
-        `this is no name of a ${form.key}: ${JSON.stringify(key)}`,
+        `this is no ${form.key}: ${JSON.stringify(key)}`,
         `Write it as AWS does: ${JSON.stringify(EXAMPLES[form.key])}.`,
       );
     }
