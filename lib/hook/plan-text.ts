@@ -24,8 +24,8 @@ export function tellingOf({
   clock,
   options,
 }: {
-  readonly clock: Clock;
-  readonly options: Pick<HookOptions, "prices">;
+  readonly clock: Pick<Clock, "now">;
+  readonly options: Pick<HookOptions, "prices" | "manifest">;
 }): PlanTelling {
   return { now: () => clock.now(), ...(options.prices ? { prices: options.prices } : {}) };
 }

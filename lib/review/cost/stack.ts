@@ -24,6 +24,9 @@ export interface Resource {
 export class Stack {
   readonly resources: readonly Resource[];
   private readonly byAddress: ReadonlyMap<string, Resource>;
+  /** By address without instance keys. */
+  private readonly byBase = new Map<string, Resource[]>();
+  private readonly byType = new Map<string, Resource[]>();
   private readonly regions = new Map<string, string>();
 
   /** @param hint the region of resources whose own the plan does not tell */
@@ -50,6 +53,10 @@ export class Stack {
     this.byAddress = new Map(
       this.resources.filter(({ deposed }) => !deposed).map((resource) => [resource.address, resource]),
     );
+    for (const resource of this.resources) {
+      add(this.byType, resource.type, resource);
+      if (!resource.deposed) add(this.byBase, withoutKeys(resource.address), resource);
+    }
     for (const [key, { region }] of Object.entries(model.context?.providers ?? {})) {
       if (region !== undefined) this.regions.set(key, region);
     }
@@ -87,12 +94,12 @@ export class Stack {
           const sideValues = resource[which];
           return sideValues !== undefined && valueOf(sideValues.text(key)) === known;
         });
-      const candidates = this.resources.filter(({ type }) => types.includes(type));
+      const candidates = types.flatMap((type) => this.byType.get(type) ?? []);
       const other = side === "after" ? "before" : "after";
-      const found =
-        candidates.find((each) => named(each, side)) ?? candidates.find((each) => named(each, other));
-      if (found) return found;
+      return candidates.find((each) => named(each, side)) ?? candidates.find((each) => named(each, other));
     }
+    // The configuration is of what will be, not of what was.
+    if (side === "before") return undefined;
     return this.referredTo(from, path.filter((step) => typeof step === "string").join("."), types);
   }
 
@@ -101,9 +108,7 @@ export class Stack {
     const prefix = modulePrefix(from.address);
     for (const reference of from.references[path] ?? []) {
       const address = `${prefix}${reference}`;
-      const found =
-        this.byAddress.get(address) ??
-        this.resources.find((each) => !each.deposed && withoutKeys(each.address) === withoutKeys(address));
+      const found = this.byAddress.get(address) ?? this.byBase.get(withoutKeys(address))?.[0];
       if (found && types.includes(found.type)) return found;
     }
     return undefined;
@@ -113,14 +118,14 @@ export class Stack {
   allReferredTo(from: Resource, path: string, types: readonly string[]): readonly Resource[] {
     const prefix = withoutKeys(modulePrefix(from.address));
     const named = new Set((from.references[path] ?? []).map((each) => `${prefix}${withoutKeys(each)}`));
-    return this.resources.filter(
-      ({ address, type, after }) => after && types.includes(type) && named.has(withoutKeys(address)),
-    );
+    return [...named]
+      .flatMap((base) => this.byBase.get(base) ?? [])
+      .filter(({ type, after }) => after && types.includes(type));
   }
 
-  /** A resource of another provider (an image's replica) is where all of the cloud's are, when that is one region. */
+  /** What is of another provider (an image's replica), or no longer in the program, is where all the rest is, when that is one region. */
   private onlyRegion(resource: Resource): string | undefined {
-    if (resource.type.startsWith("aws_")) return undefined;
+    if (resource.type.startsWith("aws_") && resource.provider !== "") return undefined;
     const regions = new Set(this.regions.values());
     return regions.size === 1 ? [...regions][0] : undefined;
   }
@@ -177,6 +182,12 @@ function ownRegion({ before, after }: Resource): string | undefined {
 
 function modulePrefix(address: string): string {
   return /^(?:module\.[\w-]+(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?\.)*/.exec(address)?.[0] ?? "";
+}
+
+function add(map: Map<string, Resource[]>, key: string, resource: Resource): void {
+  const list = map.get(key);
+  if (list) list.push(resource);
+  else map.set(key, [resource]);
 }
 
 function compare(a: string, b: string): number {

@@ -89,6 +89,16 @@ describe("a group's members", () => {
     });
   });
 
+  test("what the program refers to now does not tell what a group was launched from before", () => {
+    const other = group(2, { launch_template: [{ id: "lt-other", version: "$Latest" }] });
+    const references = { "launch_template.id": ["aws_launch_template.pool.id", "aws_launch_template.pool"] };
+    const report = roundCost([STANDING, { address: GROUP, before: other, after: group(2), references }]);
+    expect(report.unknowns).toMatchObject([
+      { why: "its launch template lt-other is not in this plan", changes: true },
+    ]);
+    expect(after(report)).toMatchObject({ "instance m6i.large": 2 });
+  });
+
   test("without a desired capacity it begins with its least; one that is only known later is not known", () => {
     const { desired_capacity: _, ...without } = group(0, { min_size: 3 });
     expect(after(roundCost([STANDING, made(GROUP, without)]))).toMatchObject({ "instance m6i.large": 3 });
