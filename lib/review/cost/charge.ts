@@ -22,6 +22,8 @@ export interface Charge {
 export interface Unknown {
   readonly kind: "unknown";
   readonly item: string;
+  /** So that more of it is a change too. */
+  readonly quantity: number;
   readonly why: string;
   readonly mend: string;
 }
@@ -64,13 +66,13 @@ export interface Measure {
 /** A charge at a price of the resource's region, or that the price is not known. */
 export function charge(question: Question, measure: Measure, ...path: readonly string[]): Finding {
   const { region, prices } = question;
-  if (region === undefined) return unknownRegion(measure.item);
+  if (region === undefined) return unknownRegion(measure);
   const price = prices.find("regions", region, ...path);
   if (price) return { kind: "charge", ...measure, price };
   const what = prices.hasRegion(region)
     ? `the price table has no \`${path.join(".")}\` in ${region}`
     : `the price table has no region ${region}`;
-  return { kind: "unknown", item: measure.item, why: what, mend: MEND_TABLE };
+  return unknown(measure.item, what, MEND_TABLE, measure.quantity);
 }
 
 /** A charge at a price that is the same everywhere, or that the price is not known. */
@@ -82,24 +84,25 @@ export function chargeEverywhere(
   const price = prices.find("everywhere", ...path);
   if (price) return { kind: "charge", ...measure, price };
   const why = `the price table has no \`everywhere.${path.join(".")}\``;
-  return { kind: "unknown", item: measure.item, why, mend: MEND_TABLE };
+  return unknown(measure.item, why, MEND_TABLE, measure.quantity);
 }
 
-export function unknown(item: string, why: string, mend: string): Unknown {
-  return { kind: "unknown", item, why, mend };
+export function unknown(item: string, why: string, mend: string, quantity = 1): Unknown {
+  return { kind: "unknown", item, quantity, why, mend };
 }
 
-function unknownRegion(item: string): Unknown {
+function unknownRegion({ item, quantity }: Measure): Unknown {
   return unknown(
     item,
     "the plan does not tell its region",
     "Set `region` in the provider's block, or name it: `spillway review --region REGION`.",
+    quantity,
   );
 }
 
 /** The same for so many: of each finding's quantity. */
 export function times(count: number, findings: readonly Finding[]): Finding[] {
   return findings.map((finding) =>
-    finding.kind === "charge" ? { ...finding, quantity: finding.quantity * count } : finding,
+    finding.kind === "usage" ? finding : { ...finding, quantity: finding.quantity * count },
   );
 }

@@ -1,5 +1,5 @@
 import type { PlanModel } from "../model";
-import { unknown, type Biller, type Charge, type Finding, type Question } from "./charge";
+import { unknown, type Biller, type Charge, type Finding, type Question, type Usage } from "./charge";
 import { imageSnapshot, imageTransfer, isRetained } from "./images";
 import { autoScalingGroup, instance } from "./instances";
 import { alarm, elasticAddress, healthCheck, hostedZone, loadBalancer, NOT_PRICED } from "./others";
@@ -50,7 +50,7 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
       notes.add(`the snapshot of ${address} is kept at its destruction (\`retain\`), and goes on costing`);
     }
     for (const finding of onceOf(resource, stack, prices)) {
-      if (finding.kind === "unknown") unknowns.push({ ...unknownOf(address, finding), changes: true });
+      if (finding.kind === "unknown") unknowns.push({ ...unknownOf(address, finding), before: 0, after: 1 });
       else if (finding.kind === "charge" && finding.price.amount > 0)
         onceLines.push(onceLine(address, finding));
     }
@@ -77,8 +77,8 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
     usage,
     notes: [...notes].sort(),
     tables: tablesOf([...lines, ...onceLines, ...usage]),
-    changes: changing.length > 0 || onceLines.length > 0 || unknowns.some((each) => each.changes),
-    ceiling: isCeiling(changing, change),
+    changes: changing.length > 0 || onceLines.length > 0 || unknowns.some(changesUnknown),
+    bound: boundOf(changing, unknowns, change),
   };
 }
 
@@ -168,33 +168,33 @@ function amount(charge: Charge | undefined): Amount {
 }
 
 function unknownsOf(address: string, sides: Sides): CostUnknown[] {
-  const before = told(sides.before, "unknown");
-  const after = told(sides.after, "unknown");
-  return [...new Map([...before, ...after])].sort(byKey).map(([key, finding]) => ({
-    ...unknownOf(address, finding),
-    changes: before.has(key) !== after.has(key),
-  }));
+  const paired = new Map<string, CostUnknown>();
+  for (const side of ["before", "after"] as const) {
+    for (const finding of sides[side]) {
+      if (finding.kind !== "unknown") continue;
+      const key = [finding.item, finding.why, finding.mend].join("\n");
+      const pair = paired.get(key) ?? { ...unknownOf(address, finding), before: 0, after: 0 };
+      paired.set(key, { ...pair, [side]: pair[side] + finding.quantity });
+    }
+  }
+  // None of it (a group without members) costs nothing.
+  return [...paired]
+    .sort(byKey)
+    .map(([, each]) => each)
+    .filter(({ before, after }) => before > 0 || after > 0);
 }
 
 function usageOf(address: string, sides: Sides): UsagePrice[] {
-  const before = told(sides.before, "usage");
-  const after = told(sides.after, "usage");
-  return [...new Map([...before, ...after])].sort(byKey).map(([key, { item, unit, price }]) => ({
+  const told = (side: Side) => sides[side].filter((each): each is Usage => each.kind === "usage");
+  const before = new Set(told("before").map(({ item }) => item));
+  return told("after").map(({ item, unit, price }) => ({
     address,
     item,
     unit,
     unitPrice: price.amount,
     from: price.from,
-    changes: !before.has(key) && after.has(key),
+    changes: !before.has(item),
   }));
-}
-
-function told<K extends Finding["kind"]>(
-  findings: readonly Finding[],
-  kind: K,
-): ReadonlyMap<string, Extract<Finding, { kind: K }>> {
-  const found = findings.filter((each): each is Extract<Finding, { kind: K }> => each.kind === kind);
-  return new Map(found.map((each) => [JSON.stringify(each), each]));
 }
 
 function unknownOf(address: string, { item, why, mend }: Extract<Finding, { kind: "unknown" }>) {
@@ -215,15 +215,33 @@ function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown])
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Are all that may be less on the side of the sum, so that it can only be less as a whole? */
-function isCeiling(changing: readonly CostLine[], change: number): boolean {
+/** What may be otherwise makes the sum higher or lower than it is counted: told of its size. */
+function boundOf(
+  changing: readonly CostLine[],
+  unknowns: readonly CostUnknown[],
+  change: number,
+): CostReport["bound"] {
   const bounded = changing.filter((line) => line.ceiling !== undefined);
-  return bounded.length > 0 && bounded.every((line) => (line.after.hour - line.before.hour) * change > 0);
+  const higher =
+    unknowns.some((each) => each.after > each.before) || bounded.some((line) => differenceOf(line) < 0);
+  const lower =
+    unknowns.some((each) => each.after < each.before) || bounded.some((line) => differenceOf(line) > 0);
+  if (higher === lower) return "about";
+  return higher === change > 0 ? "at least" : "at most";
+}
+
+function differenceOf({ before, after }: CostLine): number {
+  return after.hour - before.hour;
 }
 
 /** Does a line cost another amount after the plan? */
 export function changesLine({ before, after }: CostLine): boolean {
   return round(before.hour) !== round(after.hour);
+}
+
+/** Is there more or less of it after the plan? */
+export function changesUnknown({ before, after }: CostUnknown): boolean {
+  return before !== after;
 }
 
 function rate(hour: number): Rate {

@@ -22,9 +22,8 @@ export const autoScalingGroup: Biller = (question) => {
   const mixed = question.values.list("mixed_instances_policy").length > 0;
   const pool = mixed ? mixedPool(question) : simplePool(question);
   if (typeof pool === "string") {
-    return [
-      unknown("instances", pool, "Plan group and launch template together, or name the type in the program."),
-    ];
+    const mend = "Plan group and launch template together, or name the type in the program.";
+    return [unknown("instances", pool, mend, capacity)];
   }
   const count = Math.ceil(capacity / pool.weight);
   const onDemand = pool.spotOnly

@@ -1,4 +1,4 @@
-import { changesLine } from "./cost-of";
+import { changesLine, changesUnknown } from "./cost-of";
 import type { PriceSource } from "./price-book";
 import type { CostLine, CostReport } from "./report";
 
@@ -17,12 +17,11 @@ export interface CostTextOptions {
 export function costHeadline(report: CostReport): string {
   if (!report.changes) return "";
   const { change, once, currency } = report;
-  const unknown = report.unknowns.filter(({ changes }) => changes).length;
+  const unknown = report.unknowns.filter(changesUnknown).length;
   const money = (amount: number) => moneyText(Math.abs(amount), currency);
   const parts: string[] = [];
   if (change.hour !== 0) {
-    const about = unknown > 0 && change.hour > 0 ? "at least" : report.ceiling ? "at most" : "about";
-    const hour = `${about} ${money(change.hour)} an hour`;
+    const hour = `${report.bound} ${money(change.hour)} an hour`;
     parts.push(
       change.hour > 0
         ? `${hour} more, ${money(change.month)} if it lasted a month`
@@ -46,7 +45,7 @@ export function costSection(
   const money = (amount: number) => moneyText(amount, currency);
   const change = (amount: number) => (amount > 0 ? `+${money(amount)}` : money(amount));
   const changing = report.lines.filter(changesLine);
-  const unknowns = report.unknowns.filter(({ changes }) => changes);
+  const unknowns = report.unknowns.filter(changesUnknown);
   const usage = report.usage.filter(({ changes }) => changes);
   const { before, after, change: difference } = report;
   return [

@@ -23,8 +23,11 @@ export interface CostReport {
   readonly tables: readonly PriceSource[];
   /** Does anything of it change, or cost something once? */
   readonly changes: boolean;
-  /** Is `change` the most that it can be, up or down: are Spot prices or shared blocks in it? */
-  readonly ceiling: boolean;
+  /**
+   * How the size of `change` is meant: `at most` with Spot prices or shared blocks in it, `at least` with unknown costs beside it,
+   * `about` with neither, or with both.
+   */
+  readonly bound: "about" | "at least" | "at most";
 }
 
 export interface Rate {
@@ -69,8 +72,9 @@ export interface CostUnknown {
   readonly item: string;
   readonly why: string;
   readonly mend: string;
-  /** Does it begin, end or change with the plan? */
-  readonly changes: boolean;
+  /** How many of it there are; 0: it is not there. */
+  readonly before: number;
+  readonly after: number;
 }
 
 export interface UsagePrice {

@@ -94,8 +94,9 @@ describe("a group's members", () => {
     const references = { "launch_template.id": ["aws_launch_template.pool.id", "aws_launch_template.pool"] };
     const report = roundCost([STANDING, { address: GROUP, before: other, after: group(2), references }]);
     expect(report.unknowns).toMatchObject([
-      { why: "its launch template lt-other is not in this plan", changes: true },
+      { why: "its launch template lt-other is not in this plan", before: 2, after: 0 },
     ]);
+    expect(report.bound).toBe("at most");
     expect(after(report)).toMatchObject({ "instance m6i.large": 2 });
   });
 
@@ -134,7 +135,7 @@ describe("a group's members", () => {
         own,
         spot,
       ]);
-      expect(report.ceiling).toBe(spot > 0);
+      expect(report.bound).toBe(spot > 0 ? "at most" : "about");
       expect(report.notes.join()).toMatch(/falls back to m5\.large at 2/);
     },
   );
@@ -247,7 +248,7 @@ describe("an image at EBS", () => {
   test("is charged for its bytes in use at most, and once for the blocks that are written", () => {
     const report = roundCost([made(ADDRESS, REPLICA)]);
     expect(after(report)).toEqual({ snapshot: 4 });
-    expect(report.ceiling).toBe(true);
+    expect(report.bound).toBe("at most");
     // 2048 blocks; a GB in is free.
     expect(report.once).toBeCloseTo(0.02048, 10);
     expect(report.onceLines.map(({ item }) => item)).toEqual(["blocks written to the snapshot"]);
@@ -385,6 +386,23 @@ describe("regions", () => {
     expect(named.lines).toMatchObject([{ region: "eu-central-1" }]);
   });
 
+  test("more of what has no price is a change as well; none of it is none", () => {
+    const template = { ...TEMPLATE, instance_type: "m9.huge" };
+    const standing = { ...STANDING, before: template, after: template };
+    const from = (before: number, after: number) =>
+      roundCost([standing, { address: GROUP, before: group(before), after: group(after) }]);
+    expect(from(3, 5).unknowns).toMatchObject([{ item: "instance m9.huge", before: 3, after: 5 }]);
+    expect(costHeadline(from(3, 5))).toBe(
+      "at least $0.20 an hour more, $146 if it lasted a month, 1 cost not known",
+    );
+    expect(from(3, 3).changes).toBe(false);
+    expect(from(0, 0).unknowns).toEqual([]);
+    const lost = (before: number, after: number) =>
+      roundCost([{ address: GROUP, before: group(before), after: group(after) }]);
+    expect(costHeadline(lost(3, 5))).toBe("1 cost not known");
+    expect(costHeadline(lost(3, 3))).toBe("");
+  });
+
   test("a region or type without a price is listed by name, with what to do", () => {
     const report = roundCost([
       { address: STANDING.address, before: TEMPLATE, after: { ...TEMPLATE, instance_type: "m9.huge" } },
@@ -396,9 +414,10 @@ describe("regions", () => {
         item: "instance m9.huge",
         why: "the price table has no `instances.m9.huge` in eu-central-1",
         mend: "Add it to a price table of your own: `spillway review --prices FILE`.",
-        changes: true,
+        before: 0,
+        after: 2,
       },
     ]);
-    expect(costHeadline(report)).toBe("about $2.00 an hour less, $1460 a month, 1 cost not known");
+    expect(costHeadline(report)).toBe("at most $2.00 an hour less, $1460 a month, 1 cost not known");
   });
 });
