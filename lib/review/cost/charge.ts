@@ -70,7 +70,7 @@ export function charge(question: Question, measure: Measure, ...path: readonly s
   const price = prices.find("regions", region, ...path);
   if (price) return { kind: "charge", ...measure, price };
   const what = prices.hasRegion(region)
-    ? `the price table has no \`${path.join(".")}\` in ${region}`
+    ? `the price table has no ${path.join(".")} in ${region}`
     : `the price table has no region ${region}`;
   return unknown(measure.item, what, MEND_TABLE, measure.quantity);
 }
@@ -83,7 +83,7 @@ export function chargeEverywhere(
 ): Finding {
   const price = prices.find("everywhere", ...path);
   if (price) return { kind: "charge", ...measure, price };
-  const why = `the price table has no \`everywhere.${path.join(".")}\``;
+  const why = `the price table has no everywhere.${path.join(".")}`;
   return unknown(measure.item, why, MEND_TABLE, measure.quantity);
 }
 

@@ -47,7 +47,7 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
     unknowns.push(...unknownsOf(address, sides));
     usage.push(...usageOf(address, sides));
     if (resource.before && !resource.after && isRetained(resource.before)) {
-      notes.add(`the snapshot of ${address} is kept at its destruction (\`retain\`), and goes on costing`);
+      notes.add(`the snapshot of ${address} is kept at its destruction (retain), and goes on costing`);
     }
     for (const finding of onceOf(resource, stack, prices)) {
       if (finding.kind === "unknown") unknowns.push({ ...unknownOf(address, finding), before: 0, after: 1 });

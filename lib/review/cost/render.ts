@@ -58,13 +58,16 @@ export function costSection(
     ...(report.once > 0 ? [`| once | | ${money(report.once)} | |`] : []),
     ...listed(
       "Not known, and in none of these sums:",
-      unknowns.map(({ address, item, why, mend }) => `- ${code(address)}, ${item}: ${why}. ${mend}`),
+      unknowns.map(({ address, item, why, mend, before, after }) => {
+        const count = before + after === 1 ? "" : ` (${quantity(before)} → ${quantity(after)})`;
+        return `- ${code(address)}, ${plain(item)}${count}: ${plain(why)}. ${mend}`;
+      }),
       most,
     ),
     ...listed(
       "Charged by use, and not counted:",
       usage.map(({ address, item, unit, unitPrice }) => {
-        return `- ${code(address)}, ${item}: ${exactText(unitPrice, currency)} a ${unit}`;
+        return `- ${code(address)}, ${plain(item)}: ${exactText(unitPrice, currency)} a ${unit}`;
       }),
       most,
     ),
@@ -93,7 +96,7 @@ function detailLines(
       const { address, item, before, after, unit, unitPrice, per } = line;
       const cells = [
         code(address).replaceAll("|", "\\|"),
-        `${item}${line.ceiling === undefined ? "" : " (at most)"}`,
+        `${plain(item)}${line.ceiling === undefined ? "" : " (at most)"}`,
         `${quantity(before.quantity)} → ${quantity(after.quantity)} ${unit}`,
         `${exactText(unitPrice, report.currency)} a${per === "hour" ? "n hour" : " month"}`,
         signed(after.hour - before.hour, report.currency),
@@ -103,7 +106,7 @@ function detailLines(
     ...report.onceLines.map(({ address, item, quantity: count, unit, unitPrice, cost }) => {
       const price = exactText(unitPrice, report.currency);
       const once = `${moneyText(cost, report.currency)} once`;
-      return `| ${code(address).replaceAll("|", "\\|")} | ${item} | ${quantity(count)} ${unit} | ${price} | ${once} |`;
+      return `| ${code(address).replaceAll("|", "\\|")} | ${plain(item)} | ${quantity(count)} ${unit} | ${price} | ${once} |`;
     }),
   ];
   if (rows.length === 0) return [];
@@ -117,15 +120,20 @@ function detailLines(
     "|---|---|---|--:|--:|",
     ...shown,
     ...(left > 0 ? ["", `and ${left} more`] : []),
-    ...(report.notes.length === 0 ? [] : ["", ...report.notes.map((note) => `- ${note}`)]),
+    ...(report.notes.length === 0 ? [] : ["", ...report.notes.map((note) => `- ${plain(note)}`)]),
     "",
     "</details>",
   ];
 }
 
+/** Text that is partly the plan's or a table's: nothing in it is read as Markdown or HTML, nor ends a line or a table's cell. */
+function plain(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/[\\`*_[\]<>|&~]/g, "\\$&");
+}
+
 function sourcesText(tables: readonly PriceSource[]): string {
   if (tables.length === 0) return "No price was found.";
-  const named = tables.map(({ date, name, source }) => `${date} (${source ?? name})`);
+  const named = tables.map(({ date, name, source }) => `${date} (${plain(source ?? name)})`);
   return `Prices of ${named.join("; ")}.`;
 }
 
@@ -134,7 +142,7 @@ function staleText({ date, name }: PriceSource, now: number | undefined): string
   const days = Math.floor((now - Date.parse(`${date}T00:00:00Z`)) / DAY_MS);
   if (days <= STALE_DAYS) return [];
   return [
-    `**These prices are ${days} days old** (${name}): compare them with the price list, and give newer ones with \`--prices FILE\`.`,
+    `**These prices are ${days} days old** (${plain(name)}): compare them with the price list, and give newer ones with \`--prices FILE\`.`,
   ];
 }
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../../../lib/review";
+import { renderMarkdown, type JsonObject } from "../../../../lib/review";
 import { costHeadline, costOf, PriceBook, type CostReport } from "../../../../lib/review/cost";
 import { group, modelOf, ROUND, ROUND_BOOK, roundCost, STANDING, TEMPLATE, type Change } from "./plans";
 
@@ -348,6 +348,32 @@ describe("single resources", () => {
   });
 });
 
+test("what the plan's words are made of cannot break out of a line, a cell or into markup", () => {
+  const type = "m9.a|b`c\n\n# <img src=x> **d**";
+  const template = { ...TEMPLATE, instance_type: type };
+  const book = new PriceBook([
+    {
+      name: "a|b <i>",
+      table: { ...ROUND, source: "x\n# y", regions: { "eu-central-1": { instances: { [type]: 1 } } } },
+    },
+  ]);
+  for (const prices of [book, ROUND_BOOK]) {
+    const model = modelOf([
+      { ...STANDING, before: template, after: template },
+      made(GROUP, group(2)),
+      made(`aws_ebs_volume.x["a|b"]`, { size: 1, type: "gp3" }),
+    ]);
+    const text = renderMarkdown(model, { cost: costOf(model, prices), now: Date.parse("2030-01-01") });
+    const lines = text.split("\n");
+    expect(lines.filter((line) => line.startsWith("#"))).toEqual(["### Cost"]);
+    expect(text.replace(/\\</g, "")).not.toMatch(/<img|<i>/);
+    for (const line of lines.filter((each) => each.startsWith("| `"))) {
+      expect(line.replaceAll("\\|", "").match(/\|/g)).toHaveLength(6);
+    }
+    expect(lines.filter((line) => line.includes("m9")).length).toBeGreaterThan(0);
+  }
+});
+
 describe("regions", () => {
   const VOLUME = "aws_ebs_volume.one";
   const cost = (changes: readonly Change[], region: string | undefined, hint?: string) =>
@@ -361,7 +387,7 @@ describe("regions", () => {
     );
     expect(both.lines.map(({ address, region }) => [address, region])).toEqual([[VOLUME, "eu-central-1"]]);
     expect(both.unknowns).toMatchObject([
-      { address: "aws_ebs_volume.two", why: "the price table has no `volumes.gp3.gbMonth` in us-east-1" },
+      { address: "aws_ebs_volume.two", why: "the price table has no volumes.gp3.gbMonth in us-east-1" },
     ]);
   });
 
@@ -412,7 +438,7 @@ describe("regions", () => {
       {
         address: GROUP,
         item: "instance m9.huge",
-        why: "the price table has no `instances.m9.huge` in eu-central-1",
+        why: "the price table has no instances.m9.huge in eu-central-1",
         mend: "Add it to a price table of your own: `spillway review --prices FILE`.",
         before: 0,
         after: 2,
