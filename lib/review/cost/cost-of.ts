@@ -50,7 +50,8 @@ export function costOf(model: PlanModel, prices: PriceBook, options: CostOptions
       notes.add(`the snapshot of ${address} is kept at its destruction (retain), and goes on costing`);
     }
     for (const finding of onceOf(resource, stack, prices)) {
-      if (finding.kind === "unknown") unknowns.push({ ...unknownOf(address, finding), before: 0, after: 1 });
+      if (finding.kind === "unknown")
+        unknowns.push({ ...unknownOf(address, finding), before: 0, after: 1, once: true });
       else if (finding.kind === "charge" && finding.price.amount > 0)
         onceLines.push(onceLine(address, finding));
     }
@@ -173,7 +174,7 @@ function unknownsOf(address: string, sides: Sides): CostUnknown[] {
     for (const finding of sides[side]) {
       if (finding.kind !== "unknown") continue;
       const key = [finding.item, finding.why, finding.mend].join("\n");
-      const pair = paired.get(key) ?? { ...unknownOf(address, finding), before: 0, after: 0 };
+      const pair = paired.get(key) ?? { ...unknownOf(address, finding), before: 0, after: 0, once: false };
       paired.set(key, { ...pair, [side]: pair[side] + finding.quantity });
     }
   }
@@ -222,10 +223,11 @@ function boundOf(
   change: number,
 ): CostReport["bound"] {
   const bounded = changing.filter((line) => line.ceiling !== undefined);
+  const lasting = unknowns.filter(({ once }) => !once);
   const higher =
-    unknowns.some((each) => each.after > each.before) || bounded.some((line) => differenceOf(line) < 0);
+    lasting.some((each) => each.after > each.before) || bounded.some((line) => differenceOf(line) < 0);
   const lower =
-    unknowns.some((each) => each.after < each.before) || bounded.some((line) => differenceOf(line) > 0);
+    lasting.some((each) => each.after < each.before) || bounded.some((line) => differenceOf(line) > 0);
   if (higher === lower) return "about";
   return higher === change > 0 ? "at least" : "at most";
 }

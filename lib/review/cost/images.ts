@@ -13,7 +13,9 @@ const isSnapshot = (values: Values): boolean => valueOf(values.text("target")) =
 export const imageSnapshot: Biller = (question) => {
   const { values } = question;
   if (!isSnapshot(values)) return [];
-  const bytes = valueOf(values.number("transfer", "in_use_bytes")) ?? valueOf(values.number("size_bytes"));
+  // One that was imported tells no bytes in use.
+  const inUse = valueOf(values.number("transfer", "in_use_bytes"));
+  const bytes = inUse === undefined || inUse === 0 ? valueOf(values.number("size_bytes")) : inUse;
   if (bytes === undefined) return [sizeNotYet("snapshot")];
   const ceiling = "blocks that an earlier snapshot has are not charged again";
   const measure = { item: "snapshot", quantity: bytes / GB, unit: "GB", per: "month", ceiling } as const;

@@ -149,10 +149,13 @@ function staleText({ date, name }: PriceSource, now: number | undefined): string
 /** `$0.0225`, `$0.19`, `$138`, `EUR 12.50`: as exact as it matters. */
 export function moneyText(amount: number, currency: string): string {
   const size = Math.abs(amount);
-  const digits = size >= 99.995 ? 0 : size >= 0.0995 || size === 0 ? 2 : 4;
-  const text = size === 0 ? "0" : size < 0.00005 ? "<0.0001" : size.toFixed(digits);
-  const trimmed = digits === 4 ? text.replace(/(\.\d\d\d*?)0+$/, "$1") : text;
-  return `${amount < 0 && size > 0 ? "-" : ""}${sign(currency)}${trimmed}`;
+  const minus = amount < 0 ? "-" : "";
+  if (size === 0) return `${sign(currency)}0`;
+  if (size < 0.00005) return `${minus}<${sign(currency)}0.0001`;
+  const digits = size >= 99.995 ? 0 : size >= 0.0995 ? 2 : 4;
+  // Two decimals at least, and of four no zeros at the end.
+  const text = size.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1");
+  return `${minus}${sign(currency)}${text}`;
 }
 
 /** A price as its table has it. */

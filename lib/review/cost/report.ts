@@ -75,6 +75,8 @@ export interface CostUnknown {
   /** How many of it there are; 0: it is not there. */
   readonly before: number;
   readonly after: number;
+  /** Spent once, by the apply itself. */
+  readonly once: boolean;
 }
 
 export interface UsagePrice {

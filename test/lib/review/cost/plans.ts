@@ -5,7 +5,7 @@ import { costOf, PriceBook, type CostReport, type PriceTable } from "../../../..
 import { builtInPrices } from "../../../../providers/aws/prices";
 
 /** The JSON of a plan that real Terraform made, with the real AWS provider. */
-export function fixture(name: "fresh" | "out" | "more" | "same" | "home"): string {
+export function fixture(name: "fresh" | "out" | "more" | "same" | "home" | "image"): string {
   return readFileSync(join(__dirname, "fixtures", `${name}.json`), "utf8");
 }
 

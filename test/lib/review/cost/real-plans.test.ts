@@ -67,6 +67,18 @@ test("a plan of everything at once joins what has no id yet", () => {
   expect(report.before).toEqual({ hour: 0, month: 0 });
 });
 
+test("an image that becomes a snapshot, an AMI and a template gives the members their volumes", () => {
+  const report = cost("image");
+  expect(quantities(report, "aws_autoscaling_group.pool")).toEqual({
+    "instance m6i.large": [0, 3],
+    "volume gp3": [0, 3],
+  });
+  expect(quantities(report, "spillway_image_replica.image")).toEqual({ snapshot: [0, 20 / 1024] });
+  // Of that region the built-in table has no such price.
+  expect(report.unknowns).toMatchObject([{ item: "blocks written to the snapshot", once: true }]);
+  expect(costHeadline(report)).toMatch(/^at most \$0\.35 an hour more, .*, 1 cost not known$/);
+});
+
 test("a plan that changes nothing of cost says nothing of cost", () => {
   const model = parsePlan(fixture("same"));
   const report = costOf(model, BUILT_IN);

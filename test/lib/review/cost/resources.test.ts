@@ -257,6 +257,11 @@ describe("an image at EBS", () => {
     );
   });
 
+  test("that was imported, and tells no bytes in use, counts as its size", () => {
+    const transfer = { in_use_bytes: 0, send_bytes: 0 };
+    expect(after(roundCost([made(ADDRESS, { ...REPLICA, transfer })]))).toEqual({ snapshot: 10 });
+  });
+
   test("goes on costing when it is kept at the destruction, and is told to", () => {
     const gone = (retain: boolean) => roundCost([{ address: ADDRESS, before: { ...REPLICA, retain } }]);
     expect(gone(false).change.month).toBeCloseTo(-2.92, 6);
@@ -442,6 +447,7 @@ describe("regions", () => {
         mend: "Add it to a price table of your own: `spillway review --prices FILE`.",
         before: 0,
         after: 2,
+        once: false,
       },
     ]);
     expect(costHeadline(report)).toBe("at most $2.00 an hour less, $1460 a month, 1 cost not known");
