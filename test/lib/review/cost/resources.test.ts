@@ -1,6 +1,16 @@
-import { renderMarkdown, type JsonObject } from "../../../../lib/review";
+import { parsePlan, renderMarkdown, type JsonObject } from "../../../../lib/review";
 import { costHeadline, costOf, PriceBook, type CostReport } from "../../../../lib/review/cost";
-import { group, modelOf, ROUND, ROUND_BOOK, roundCost, STANDING, TEMPLATE, type Change } from "./plans";
+import {
+  group,
+  modelOf,
+  planOf,
+  ROUND,
+  ROUND_BOOK,
+  roundCost,
+  STANDING,
+  TEMPLATE,
+  type Change,
+} from "./plans";
 
 const made = (address: string, after: JsonObject, more: Partial<Change> = {}): Change => ({
   address,
@@ -98,6 +108,37 @@ describe("a group's members", () => {
     ]);
     expect(report.bound).toBe("at most");
     expect(after(report)).toMatchObject({ "instance m6i.large": 2 });
+  });
+
+  test("a group that told no template before was launched from one that is not known", () => {
+    const silent = group(2, { launch_template: [{ version: "$Latest" }] });
+    const references = { "launch_template.id": ["aws_launch_template.pool.id", "aws_launch_template.pool"] };
+    const report = roundCost([STANDING, { address: GROUP, before: silent, after: group(2), references }]);
+    expect(report.unknowns).toMatchObject([{ why: "its launch template is not in this plan", after: 0 }]);
+  });
+
+  test("a volume that the template has as well as the image counts once, as the template has it", () => {
+    const image = {
+      id: "ami-1",
+      ebs_block_device: [{ device_name: "/dev/xvda", volume_size: 99, volume_type: "gp2" }],
+    };
+    const template = { ...TEMPLATE, image_id: "ami-1" };
+    const report = roundCost([
+      { address: "aws_ami.image", before: image, after: image },
+      { ...STANDING, before: template, after: template },
+      made(GROUP, group(2)),
+    ]);
+    expect(after(report)).toEqual({ "instance m6i.large": 2, "volume gp3": 20 });
+  });
+
+  test("volumes without a price are as many as their members", () => {
+    const mapping = { device_name: "/dev/xvda", ebs: [{ volume_size: 10, volume_type: "io9" }] };
+    const template = { ...TEMPLATE, block_device_mappings: [mapping] };
+    const report = roundCost([
+      { ...STANDING, before: template, after: template },
+      { address: GROUP, before: group(2), after: group(4) },
+    ]);
+    expect(report.unknowns).toMatchObject([{ item: "volume io9", before: 20, after: 40 }]);
   });
 
   test("without a desired capacity it begins with its least; one that is only known later is not known", () => {
@@ -339,6 +380,43 @@ describe("single resources", () => {
     const address = "aws_ebs_volume.one";
     expect(roundCost([{ address, before: values, actions: ["forget"] }])).toMatchObject({ changes: false });
     expect(roundCost([{ address, before: values, actions: ["delete"] }]).change.hour).toBeCloseTo(-0.1, 9);
+  });
+
+  test("what is not known and stays so does not make the change less certain", () => {
+    const volume = { size: 10, type: "gp3" };
+    const odd = { size: 10, type: "io9" };
+    const report = roundCost([
+      { address: "aws_ebs_volume.odd", before: odd, after: odd },
+      { address: "aws_ebs_volume.one", before: volume, after: { ...volume, size: 20 } },
+    ]);
+    expect(report.unknowns).toMatchObject([{ address: "aws_ebs_volume.odd" }]);
+    expect(costHeadline(report)).toBe("about $0.10 an hour more, $73.00 if it lasted a month");
+  });
+
+  test("what -target leaves out counts before and after, and what is moved counts once", () => {
+    const values = { size: 10, type: "gp3" };
+    const plan = planOf([{ address: "aws_ebs_volume.new", before: values, after: values }]);
+    const [change] = plan.resource_changes as readonly JsonObject[];
+    const state = (name: string) => ({
+      address: `aws_ebs_volume.${name}`,
+      mode: "managed",
+      type: "aws_ebs_volume",
+      values,
+    });
+    const report = costOf(
+      parsePlan({
+        ...plan,
+        resource_changes: [{ ...change, previous_address: "aws_ebs_volume.old" }],
+        prior_state: { values: { root_module: { resources: [state("old"), state("left_out")] } } },
+      }),
+      new PriceBook([{ name: "round", table: ROUND }]),
+      { region: "eu-central-1" },
+    );
+    expect(report.lines.map(({ address, before }) => [address, before.quantity])).toEqual([
+      ["aws_ebs_volume.left_out", 10],
+      ["aws_ebs_volume.new", 10],
+    ]);
+    expect(report.changes).toBe(false);
   });
 
   test("use is counted as assumed, and told with its price where nothing is assumed", () => {
