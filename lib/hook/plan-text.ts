@@ -1,12 +1,14 @@
 import { messageOf } from "../errors";
 import { renderMarkdown, type PlanModel } from "../review";
-import { costHeadline, costOf, type CostReport, type PriceBook } from "../review/cost";
+import { costHeadline, costOf, type PriceBook } from "../review/cost";
 import type { Clock, HookOptions } from "./options";
 
 /** How a plan is told. */
 export interface PlanTelling {
   /** @default - nothing is said of cost */
   readonly prices?: PriceBook;
+  /** Where the cloud's resources are of which the plan does not tell it. @default - their cost is not known */
+  readonly region?: string;
   /** Milliseconds since 1970, to warn of old prices. @default - they are not judged */
   readonly now?: () => number;
 }
@@ -31,20 +33,17 @@ export function tellingOf({
 }
 
 /** A plan for its reader. What it costs is told, never a reason to fail: a burst does not wait for a price. */
-export function planText(model: PlanModel, { prices, now }: PlanTelling): PlanText {
+export function planText(model: PlanModel, { prices, region, now }: PlanTelling): PlanText {
   if (!prices) return { markdown: renderMarkdown(model) };
-  let cost: CostReport;
   try {
-    cost = costOf(model, prices);
-  } catch (error) {
+    const cost = costOf(model, prices, region === undefined ? {} : { region });
+    const headline = costHeadline(cost);
     return {
-      markdown: renderMarkdown(model),
-      problem: `what the plan costs could not be worked out: ${messageOf(error)}`,
+      markdown: renderMarkdown(model, { cost, ...(now ? { now: now() } : {}) }),
+      ...(headline === "" ? {} : { cost: headline }),
     };
+  } catch (error) {
+    const problem = `what the plan costs could not be worked out: ${messageOf(error)}`;
+    return { markdown: renderMarkdown(model), problem };
   }
-  const headline = costHeadline(cost);
-  return {
-    markdown: renderMarkdown(model, { cost, ...(now ? { now: now() } : {}) }),
-    ...(headline === "" ? {} : { cost: headline }),
-  };
 }

@@ -30,6 +30,20 @@ test("without prices, or when nothing of cost changes, nothing is said of it", (
   expect(same).toEqual({ markdown: expect.not.stringContaining("Cost") as string });
 });
 
+test("where the plan does not tell the region, the burst's own counts", () => {
+  const plan = JSON.parse(fixture("out")) as {
+    configuration: { provider_config: object };
+    resource_changes: object[];
+  };
+  plan.configuration.provider_config = {};
+  plan.resource_changes = JSON.parse(
+    JSON.stringify(plan.resource_changes).replaceAll(":eu-central-1:", "::"),
+  ) as object[];
+  const bare = parsePlan(JSON.stringify(plan).replaceAll(/eu-central-1[ab]/g, ""));
+  expect(planText(bare, { prices }).cost).toMatch(/costs not known/);
+  expect(planText(bare, { prices, region: "eu-central-1" }).cost).toMatch(/^at most \$0\.40 an hour more/);
+});
+
 test("the age of prices is judged by the hook's clock", () => {
   const at = (day: string) =>
     planText(
