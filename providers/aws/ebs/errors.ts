@@ -82,6 +82,13 @@ function told(error: AwsError, message: string, asked: Asked): Told {
     };
   }
   if (message === "Region is missing") return NO_REGION;
+  if (QUOTA.test(name)) {
+    return {
+      code: "quota",
+      problem: `a quota of the account is used up (${name}): ${message}`,
+      mend: "Wait until other snapshots are completed, or ask for a larger quota (pending snapshots, snapshots per region).",
+    };
+  }
   if (DENIED.test(name) || status === 403) {
     if (KMS.test(message)) {
       return {
@@ -94,13 +101,6 @@ function told(error: AwsError, message: string, asked: Asked): Told {
       code: "unauthorized",
       problem: `access was denied: the credentials may not ${action}`,
       mend: `Allow ${action}; docs/ebs.md has the whole policy.`,
-    };
-  }
-  if (QUOTA.test(name)) {
-    return {
-      code: "quota",
-      problem: `a quota of the account is used up (${name}): ${message}`,
-      mend: "Wait until other snapshots are completed, or ask for a larger quota (pending snapshots, snapshots per region).",
     };
   }
   if (THROTTLED.test(name) || status === 429 || status === 503) {
