@@ -9,7 +9,7 @@ import {
 } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { parseEndpoint } from "../endpoint";
-import { sideObservers } from "../observers";
+import { cloudPlatform, sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
 import { priceBook } from "../prices";
@@ -30,10 +30,11 @@ export interface RunOptions {
 export async function run(options: RunOptions): Promise<number> {
   const signal = AbortSignal.any([interruptSignal(), readerGone()]);
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
+  const prices = priceBook(options.prices);
   const sites = new SiteDirectory(loaded.manifest.sites);
   const sides = sideObservers(loaded.manifest.observers);
+  const platform = await cloudPlatform(loaded.manifest);
   const listen = options.metrics === undefined ? undefined : parseEndpoint(options.metrics, "--metrics");
-  const prices = priceBook(options.prices);
   const metrics = new HookMetrics(loaded.manifest.name);
   const server = listen && (await serveMetrics(listen, () => metrics.text()));
   const terraform = await attachedTerraform(loaded.directories.stack);
@@ -44,7 +45,7 @@ export async function run(options: RunOptions): Promise<number> {
       mode: options.propose ? "propose" : "apply",
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
-      observe: siteObserver({ manifest: loaded.manifest, sites, sides }),
+      observe: siteObserver({ manifest: loaded.manifest, sites, sides, ...(platform ? { platform } : {}) }),
       prices,
       signal,
       onEvent: (event) => {
@@ -59,6 +60,7 @@ export async function run(options: RunOptions): Promise<number> {
     await terraform.close();
     await server?.close();
     sites.close();
+    platform?.close();
   }
   return EXIT.ok;
 }

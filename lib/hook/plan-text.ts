@@ -29,7 +29,12 @@ export function tellingOf({
   readonly clock: Pick<Clock, "now">;
   readonly options: Pick<HookOptions, "prices" | "manifest">;
 }): PlanTelling {
-  return { now: () => clock.now(), ...(options.prices ? { prices: options.prices } : {}) };
+  const { manifest, prices } = options;
+  return {
+    now: () => clock.now(),
+    ...(prices ? { prices } : {}),
+    ...(manifest.platform ? { region: manifest.platform.region } : {}),
+  };
 }
 
 /** A plan for its reader. What it costs is told, never a reason to fail: a burst does not wait for a price. */

@@ -1,4 +1,5 @@
 import type { EventFact } from "../../../lib/hook/attempt";
+import type { BurstManifest } from "../../../lib/hook";
 import { tellPlan } from "../../../lib/hook/attempt";
 import { planText, tellingOf } from "../../../lib/hook/plan-text";
 import { parsePlan } from "../../../lib/review";
@@ -41,7 +42,20 @@ test("where the plan does not tell the region, the burst's own counts", () => {
   ) as object[];
   const bare = parsePlan(JSON.stringify(plan).replaceAll(/eu-central-1[ab]/g, ""));
   expect(planText(bare, { prices }).cost).toMatch(/costs not known/);
-  expect(planText(bare, { prices, region: "eu-central-1" }).cost).toMatch(/^at most \$0\.40 an hour more/);
+  const platform: BurstManifest["platform"] = {
+    kind: "aws",
+    region: "eu-central-1",
+    autoScalingGroup: "shop",
+    targetGroup: "shop",
+    loadBalancer: "shop",
+    homeIdentifier: "home",
+    cloudIdentifier: "cloud",
+  };
+  const telling = tellingOf({
+    clock: { now: Date.now },
+    options: { prices, manifest: { ...MANIFEST, platform } },
+  });
+  expect(planText(bare, telling).cost).toMatch(/^at most \$0\.40 an hour more/);
 });
 
 test("the age of prices is judged by the hook's clock", () => {
