@@ -144,3 +144,23 @@ export const STANDING: Change = {
   before: TEMPLATE,
   after: TEMPLATE,
 };
+
+/** A resource that the plan makes. */
+export const made = (address: string, after: JsonObject, more: Partial<Change> = {}): Change => ({
+  address,
+  after,
+  ...more,
+});
+export const GROUP = "aws_autoscaling_group.pool";
+
+/** `item: quantity after` of what is charged. */
+export function after(report: CostReport): Record<string, number> {
+  return Object.fromEntries(
+    report.lines.filter((line) => line.after.quantity > 0).map((line) => [line.item, line.after.quantity]),
+  );
+}
+
+/** `item: why` of what is not known. */
+export function unknowns(report: CostReport): Record<string, string> {
+  return Object.fromEntries(report.unknowns.map(({ item, why }) => [item, why]));
+}
