@@ -93,7 +93,7 @@ test("the headline is in the verdict, the lines are folded, and the table's date
   expect(text.split("\n")[0]).toMatch(/^\*\*4 destroyed; at most \$0\.40 an hour less, \$292 a month/);
   expect(text).toMatch(/### Cost\n\n\| \| before \| after \| change \|\n/);
   expect(text).toMatch(/<details><summary>Cost line by line \(8\)<\/summary>\n\n\|[^]*\n\n<\/details>/);
-  expect(text).toContain("Prices of 2026-01-19 (AWS public price list: on-demand, Linux, shared tenancy");
+  expect(text).toContain("Prices of 2026-01-19 (compiled by hand after AWS' public prices (on-demand, Linux");
 });
 
 test("prices older than a year are warned of, on the day after and not before", () => {
