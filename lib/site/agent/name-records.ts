@@ -127,9 +127,25 @@ export class NameRecords {
     return { readyAt: prepared.readyAt };
   }
 
-  async list(): Promise<readonly RecordStatus[]> {
+  /** What the name server holds. */
+  async held(): Promise<readonly RecordStatus[]> {
     const server = this.nameServer;
     return server ? this.asked(() => server.list()) : [];
+  }
+
+  /**
+   * What users are sent by, or may be at any moment: what the name server holds, and after it what was declared to this agent and is
+   * not held so (yet), with serial 0. A gate that closes asks for both.
+   */
+  async list(): Promise<readonly RecordStatus[]> {
+    const held = await this.held();
+    const at = Date.now();
+    // After the name server was asked: a change that was begun meanwhile is among them.
+    const heldSpecs = new Map(held.map(({ name, spec }) => [name, spec]));
+    const declared = Object.values(this.state.records)
+      .filter(({ name, spec }) => !sameSpec(heldSpecs.get(name), spec))
+      .map(({ name, spec }) => ({ name, spec, changedAt: at, serial: 0 }));
+    return [...held, ...declared];
   }
 
   /** Who declared a record of this agent's that it does not know: it lost its state. */

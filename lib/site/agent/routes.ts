@@ -302,7 +302,7 @@ async function contextOf({ site, pools, images, records }: SiteRooms): Promise<S
 async function namedOf(records: NameRecords): Promise<Pick<SiteContext, "records" | "recordsProblem">> {
   let held: readonly RecordStatus[];
   try {
-    held = await records.list();
+    held = await records.held();
   } catch (error) {
     if (!(error instanceof SpillwayError)) throw error;
     return { records: [], recordsProblem: error.report.problem };
@@ -321,7 +321,7 @@ async function metricsOf(rooms: SiteRooms): Promise<string> {
       })),
     ),
     images.store.list(),
-    records.list().catch(() => undefined),
+    records.held().catch(() => undefined),
   ]);
   // Nothing is tried for a scrape: a check gives orders, if harmless ones.
   const parts = knownStatuses(rooms.ports, knownOf(rooms));

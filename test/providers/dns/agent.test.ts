@@ -72,6 +72,7 @@ for (const [title, tools, make] of SERVERS) {
         listen: { host: "127.0.0.1", port: 0 },
         token,
         ports,
+        waitForParts: true,
       });
       client = new SiteClient("onprem", { endpoint: agent.endpoint, tokenFile });
     };
@@ -152,6 +153,24 @@ for (const [title, tools, make] of SERVERS) {
       expect(await address()).toEqual(["127.0.2.1"]);
       await client.deleteRecord(name, "shop");
     }, 30_000);
+
+    test("a record that was declared and is held by another is listed as declared too: a gate must not take its pool for left", async () => {
+      await client.putRecord(name, spec("127.0.1.1"));
+      client.close();
+      await agent.close();
+      const other = made.nameServer("other");
+      await made.nameServer("onprem").remove(name);
+      await other.put(name, spec("127.0.9.9"));
+      await start();
+      const listed = await client.records();
+      expect(listed.map(({ spec: { answers }, serial }) => [answers[0].pool, serial])).toEqual([
+        ["onprem/shop", 0],
+      ]);
+      await other.remove(name);
+      await until(["127.0.1.1"]);
+      expect((await client.records()).map(({ serial }) => serial > 0)).toEqual([true]);
+      await client.deleteRecord(name, "shop");
+    });
 
     test("an agent that lost its state removes nothing: it takes its records up, and gives them to their owner only", async () => {
       await client.putRecord(name, spec("127.0.1.1"));
