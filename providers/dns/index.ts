@@ -15,4 +15,5 @@ export {
 export { mustBeFree, mustBeMarkable, ownedByAnother, type Standing } from "./ownership";
 export { Findings, refusalOf } from "./planned";
 export { serialReached, untilSecondariesHave, zoneSerial } from "./secondaries";
+export { Zones, type ServerLook } from "./zones";
 export { readSecret, type SecretSource } from "./secret";

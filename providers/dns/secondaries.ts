@@ -1,23 +1,28 @@
 import { SpillwayError, messageOf } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import { formatHostPort, type HostPort } from "./address";
-import { ask } from "./ask";
+import { ask, NoAnswer, rcodeOf } from "./ask";
 
 const LOOK_MS = 50;
+const SERVER_FAILURE = 2;
 
 /** Is serial `one` the same as, or after, `other`? In the arithmetic of RFC 1982: they wrap around. */
 export function serialReached(one: number, other: number): boolean {
   return ((one - other) | 0) >= 0;
 }
 
-/** The serial of a zone's SOA at one server; undefined when it does not have the zone. @throws NoAnswer */
+/**
+ * The serial of a zone's SOA at one server; undefined when it does not have the zone.
+ * @throws NoAnswer, also of one that has the zone and cannot tell (it is expired)
+ */
 export async function zoneSerial(
   server: HostPort,
   zone: string,
   timeoutMs = 2_000,
 ): Promise<number | undefined> {
-  const { answers } = await ask(server, { name: zone, type: "SOA", timeoutMs });
-  for (const answer of answers ?? []) if (answer.type === "SOA") return answer.data.serial;
+  const found = await ask(server, { name: zone, type: "SOA", timeoutMs });
+  if (rcodeOf(found) === SERVER_FAILURE) throw new NoAnswer("it cannot tell (SERVFAIL)");
+  for (const answer of found.answers ?? []) if (answer.type === "SOA") return answer.data.serial;
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 import { messageOf } from "../../lib/errors";
 import { readSecret } from "../dns";
 import { normalName } from "../local/nameserver/names";
-import { apiUnreachable, noSuchZone, refusedBy, refusedChange, wrongKey } from "./errors";
+import { apiUnreachable, NoSuchZone, refusedBy, refusedChange, wrongKey } from "./errors";
 import type { Settings } from "./options";
 
 /** One set of records as the API has it. Names end with a dot. */
@@ -65,7 +65,7 @@ export class PowerDnsApi {
           ? "?rrsets=false"
           : `?rrset_name=${encodeURIComponent(sets.name)}.`;
     const { status, text } = await this.ask("GET", `/zones/${encodeURIComponent(zone)}.${query}`);
-    if (status === 404 || status === 422) throw noSuchZone(this.settings.api, zone);
+    if (status === 404 || status === 422) throw new NoSuchZone(this.settings.api, zone);
     if (status !== 200) throw this.unexpected(status, text);
     const view = JSON.parse(text) as ZoneView;
     const rrsets = view.rrsets ?? [];
@@ -90,7 +90,7 @@ export class PowerDnsApi {
     }));
     const { status, text } = await this.ask("PATCH", `/zones/${encodeURIComponent(zone)}.`, { rrsets });
     if (status === 204 || status === 200) return;
-    if (status === 404) throw noSuchZone(this.settings.api, zone);
+    if (status === 404) throw new NoSuchZone(this.settings.api, zone);
     if (status === 422 || status === 400) throw refusedChange(this.settings.api, subject, reasonOf(text));
     throw this.unexpected(status, text);
   }

@@ -2,7 +2,6 @@ import { Mutex } from "../../lib/site/agent/mutex";
 import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
-import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
@@ -13,6 +12,7 @@ import {
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
+  Zones,
   type OwnershipMark,
 } from "../dns";
 import { isWithin, normalName } from "../local/nameserver/names";
@@ -42,22 +42,24 @@ export class PowerDnsNameServer implements NameServer {
   /** Not every database of a PowerDNS bears two writers. */
   private readonly writes = new Mutex();
   /** A plan of many records need not look at the server for each. */
-  private readonly findings = new Findings(async () => (await checkServer(this.settings)).problems);
+  private readonly findings = new Findings(() => checkServer(this.settings));
+  private readonly zones: Zones;
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: PowerDnsOptions) {
     this.settings = settingsOf(options);
     this.api = new PowerDnsApi(this.settings);
     this.marks = new Marks(this.api, this.settings);
+    this.zones = new Zones(this.settings.zones, () => checkServer(this.settings));
   }
 
   get endpoint(): string {
     return formatHostPort(this.settings.endpoint);
   }
 
-  /** Finds out whether everything that is needed is there. @throws SpillwayError, SpillwayErrors */
+  /** Finds out whether everything that is needed is there, but for some of its zones. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
-    throwProblems((await checkServer(this.settings)).problems);
+    await this.zones.start();
   }
 
   /** {@link NameServer.check} */
@@ -118,7 +120,9 @@ export class PowerDnsNameServer implements NameServer {
       isAlias && this.settings.health
         ? [`${key}: PowerDNS checks the health of addresses only, so host names are answered by weight alone`]
         : [];
-    return { problems: await this.findings.now(), notes };
+    const { problems, zones } = await this.findings.now();
+    const ofOthers = new Set([...zones].flatMap(([each, found]) => (each === this.zoneOf(key) ? [] : found)));
+    return { problems: problems.filter((one) => !ofOthers.has(one)), notes };
   }
 
   /**
@@ -161,6 +165,7 @@ export class PowerDnsNameServer implements NameServer {
 
   private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
     const zone = this.mustBeInside(key, spec);
+    await this.zones.mustBeWritable(zone);
     const found = await this.look(zone, key);
     const present = presentOf(found);
     if (present && sameSpec(present.mark.spec, spec) && this.isAnswered(key, present.mark, found.sets)) {

@@ -13,8 +13,10 @@ const ENOUGH_QUESTIONS = 12;
 
 /** What a look at a server found. */
 export interface CheckResult {
-  /** With any of these nothing is written. */
+  /** All that is wrong. */
   readonly problems: readonly ProblemReport[];
+  /** By zone: nothing is written to it, and the others go on. */
+  readonly zones: ReadonlyMap<string, readonly ProblemReport[]>;
   /** It works, but not as one would think. */
   readonly warnings: readonly ProblemReport[];
 }
@@ -30,18 +32,19 @@ export function checkRfc2136(options: Rfc2136Options): Promise<CheckResult> {
 
 /** {@link checkRfc2136} with options that were checked already. */
 export async function checkServer(settings: Settings): Promise<CheckResult> {
-  const problems: ProblemReport[] = [];
+  const zones = new Map<string, readonly ProblemReport[]>();
   const warnings: ProblemReport[] = [];
   for (const zone of settings.zones) {
     try {
       await checkZone(zone, settings);
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
-      problems.push(error.report);
+      zones.set(zone, [error.report]);
     }
   }
+  const problems = [...zones.values()].flat();
   if (problems.length === 0) warnings.push(...(await checkKind(settings)), ...(await checkTurning(settings)));
-  return { problems, warnings };
+  return { problems, zones, warnings };
 }
 
 async function checkZone(zone: string, settings: Settings): Promise<void> {

@@ -1,7 +1,6 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
-import { throwProblems } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
@@ -9,6 +8,7 @@ import {
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
+  Zones,
   zoneSerial,
   type OwnershipMark,
 } from "../dns";
@@ -36,21 +36,23 @@ export class Rfc2136NameServer implements NameServer {
   readonly keepsRecords = true;
   private readonly settings: Settings;
   private readonly index: Index;
+  private readonly zones: Zones;
   private readonly changes = new Mutex();
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: Rfc2136Options) {
     this.settings = settingsOf(options);
     this.index = new Index(this.settings);
+    this.zones = new Zones(this.settings.zones, () => checkServer(this.settings));
   }
 
   get endpoint(): string {
     return formatHostPort(this.settings.endpoint);
   }
 
-  /** Finds out whether the server takes our updates, and changes nothing. @throws SpillwayError, SpillwayErrors */
+  /** Finds out whether the server takes our updates, if not of every zone, and changes nothing. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
-    throwProblems((await checkServer(this.settings)).problems);
+    await this.zones.start();
   }
 
   /** {@link NameServer.check} */
@@ -98,8 +100,13 @@ export class Rfc2136NameServer implements NameServer {
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
   async get(name: string): Promise<RecordStatus | undefined> {
     const key = normalName(name);
-    if (this.zoneOf(key) === undefined) return undefined;
-    const present = await this.look(key);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return undefined;
+    const present = await this.look(key).catch(async (error: unknown) => {
+      // Why it cannot tell, where that is known.
+      await this.zones.mustBeWritable(zone);
+      throw error;
+    });
     return present && this.statusOf(key, present.mark);
   }
 
@@ -133,6 +140,7 @@ export class Rfc2136NameServer implements NameServer {
     const zone = this.mustBeInside(key, spec);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
+    await this.zones.mustBeWritable(zone);
     const present = await this.look(key, askAnything);
     if (present && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
       await this.follow(zone);

@@ -342,7 +342,7 @@ describeWith(["pdns_server", "pdnsutil", "sqlite3"], "a real PowerDNS", () => {
 
   describe("its check", () => {
     test("finds nothing wrong here, and says so of each thing that is", async () => {
-      expect(await checkPowerDns(optionsOf())).toEqual({ problems: [], warnings: [] });
+      expect(await checkPowerDns(optionsOf())).toEqual({ problems: [], zones: new Map(), warnings: [] });
       process.env.SPILLWAY_TEST_API_KEY = "a wrong key of which nobody may hear";
       const cases: readonly (readonly [Partial<PowerDnsOptions>, RegExp])[] = [
         [{ apiKey: { environment: "SPILLWAY_TEST_API_KEY" } }, /refuses the API key/],
