@@ -141,10 +141,16 @@ export interface NameServer {
   start(): Promise<void>;
   /** `address:port` it answers on, UDP and TCP. */
   readonly endpoint: string;
-  put(name: string, spec: RecordSpec): Promise<RecordStatus>;
+  /**
+   * @param signal ends the waits within it (a warm-up, a TTL, secondaries): nobody waits for the answer any more. What was written
+   * already stays. @default - each wait has its own end only
+   * @throws AbortedError when it was ended so
+   */
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus>;
   get(name: string): Promise<RecordStatus | undefined>;
   list(): Promise<readonly RecordStatus[]>;
-  remove(name: string): Promise<void>;
+  /** @param signal as of {@link NameServer.put} */
+  remove(name: string, signal?: AbortSignal): Promise<void>;
   /** Looks whether it can do its work, and changes nothing. @default - there is nothing that could be wrong */
   check?(signal: AbortSignal): Promise<PartCheck>;
   /**

@@ -29,15 +29,17 @@ export async function zoneSerial(
 /**
  * Waits until each secondary has the zone with this serial, or a later one: before that, some users still get the old answer.
  * @throws SpillwayError naming those that do not have it when the time is over
+ * @throws AbortedError
  */
 export async function untilSecondariesHave(
   secondaries: readonly HostPort[],
   zone: string,
   serial: number,
   deadlineMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const until = Date.now() + deadlineMs;
-  const late = (await Promise.all(secondaries.map((one) => follow(one, zone, serial, until)))).filter(
+  const late = (await Promise.all(secondaries.map((one) => follow(one, zone, serial, until, signal)))).filter(
     (problem) => problem !== undefined,
   );
   if (late.length === 0) return;
@@ -53,6 +55,7 @@ async function follow(
   zone: string,
   serial: number,
   until: number,
+  signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   let seen = "has not answered";
   for (;;) {
@@ -64,6 +67,6 @@ async function follow(
       seen = `does not answer (${messageOf(error)})`;
     }
     if (Date.now() >= until) return `secondary ${formatHostPort(server)} ${seen}`;
-    await sleep(LOOK_MS);
+    await sleep(LOOK_MS, signal);
   }
 }

@@ -2,6 +2,7 @@ import { Mutex } from "../../lib/site/agent/mutex";
 import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
+import { AbortedError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
@@ -72,9 +73,9 @@ export class PowerDnsNameServer implements NameServer {
    * Makes the record so; the same again changes nothing. Steps as {@link PutStep}; `onStep` hears of each.
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when PowerDNS does not answer
    */
-  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus> {
     const key = normalName(name);
-    return this.changes.at(key, () => this.make(key, spec));
+    return this.changes.at(key, () => this.make(key, spec, signal));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
@@ -94,7 +95,7 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   /** Idempotent. @throws SpillwayError with code `owned-by-another` */
-  remove(name: string): Promise<void> {
+  remove(name: string, signal?: AbortSignal): Promise<void> {
     const key = normalName(name);
     return this.changes.at(key, async () => {
       const zone = this.zoneOf(key);
@@ -102,7 +103,7 @@ export class PowerDnsNameServer implements NameServer {
       const { mark } = await this.look(zone, key);
       if (mark === undefined) return;
       await this.change(zone, key, this.removal(key));
-      await this.follow(zone, await this.api.zone(zone, "none"));
+      await this.follow(zone, await this.api.zone(zone, "none"), signal);
     });
   }
 
@@ -163,19 +164,19 @@ export class PowerDnsNameServer implements NameServer {
   /** It is not ours to end. */
   async stop(): Promise<void> {}
 
-  private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
+  private async make(key: string, spec: RecordSpec, signal: AbortSignal | undefined): Promise<RecordStatus> {
     const zone = this.mustBeInside(key, spec);
     await this.zones.mustBeWritable(zone);
     const found = await this.look(zone, key);
     const present = presentOf(found);
     if (present && sameSpec(present.mark.spec, spec) && this.isAnswered(key, present.mark, found.sets)) {
-      await this.untilFollowed(zone, found.serial);
+      await this.untilFollowed(zone, found.serial, signal);
       return statusOfMark(key, present.mark);
     }
     const steps = putSteps(present, spec, this.settings);
     const raise = steps.find((step) => step.kind === "raise-ttl");
     const write = steps.find((step) => step.kind === "write");
-    await this.prepare(zone, key, present, spec, steps);
+    await this.prepare(zone, key, present, spec, steps, signal);
     // That took its time: whoever made the name his own meanwhile keeps it.
     if (steps.some(({ kind }) => kind === "warm-up" || kind === "lower-ttl")) await this.look(zone, key);
     const now = Date.now();
@@ -196,7 +197,7 @@ export class PowerDnsNameServer implements NameServer {
     ]);
     const view = await this.mustStand(zone, key, mark, present);
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
-    await this.follow(zone, view);
+    await this.follow(zone, view, signal);
     if (raise) this.settings.onStep(key, raise);
     const status = statusOfMark(key, mark);
     if (present === undefined || isUnmoved) return status;
@@ -211,7 +212,9 @@ export class PowerDnsNameServer implements NameServer {
     present: Present | undefined,
     spec: RecordSpec,
     steps: readonly PutStep[],
+    signal: AbortSignal | undefined,
   ): Promise<void> {
+    if (signal?.aborted) throw new AbortedError("stopped");
     const { endpoint, warmUpMs, onStep } = this.settings;
     const lower = steps.find((step) => step.kind === "lower-ttl");
     const warm = steps.find((step) => step.kind === "warm-up");
@@ -226,21 +229,26 @@ export class PowerDnsNameServer implements NameServer {
     }
     if (warm) changes.push(...this.healthSets(key, [...before, ...warm.addresses]));
     if (changes.length > 0) await this.change(zone, key, changes);
+    const undo = present
+      ? [this.answerSet(key, present.mark), markSet(key, present.mark), ...this.healthSets(key, before)]
+      : this.healthSets(key, []);
+    const orUndo = async <T>(wait: Promise<T>): Promise<T> =>
+      wait.catch(async (error: unknown) => {
+        if (error instanceof AbortedError && changes.length > 0) await this.change(zone, key, undo);
+        throw error;
+      });
     if (warm) {
       onStep(key, warm);
-      const { down, seen } = await warmUp(endpoint, key, warm.addresses, warmUpMs);
+      const { down, seen } = await orUndo(warmUp(endpoint, key, warm.addresses, warmUpMs, signal));
       // Of a whole set that is given again (a server that lost its zone), one that serves is enough.
       const isRefused = present ? down.length > 0 : down.length === spec.answers.length;
       if (isRefused) {
-        const undo = present
-          ? [this.answerSet(key, present.mark), markSet(key, present.mark), ...this.healthSets(key, before)]
-          : this.healthSets(key, []);
         await this.change(zone, key, undo);
         throw notSeenUp(key, down, seen, warmUpMs);
       }
     }
     const restMs = (lower?.waitMs ?? 0) - (Date.now() - started);
-    if (restMs > 0) await sleep(restMs);
+    if (restMs > 0) await orUndo(sleep(restMs, signal));
   }
 
   /**
@@ -309,15 +317,21 @@ export class PowerDnsNameServer implements NameServer {
     this.marks.forget(zone);
   }
 
-  private async follow(zone: string, { kind, edited_serial: serial }: ZoneView): Promise<void> {
+  private async follow(
+    zone: string,
+    { kind, edited_serial: serial }: ZoneView,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (kind === "Native" || kind === "Slave" || kind === "Secondary") return;
     await this.api.notify(zone);
-    await this.untilFollowed(zone, serial);
+    await this.untilFollowed(zone, serial, signal);
   }
 
-  private async untilFollowed(zone: string, serial: number): Promise<void> {
+  private async untilFollowed(zone: string, serial: number, signal: AbortSignal | undefined): Promise<void> {
     const { secondaries, secondariesMs } = this.settings;
-    if (secondaries.length > 0) await untilSecondariesHave(secondaries, zone, serial, secondariesMs);
+    if (secondaries.length > 0) {
+      await untilSecondariesHave(secondaries, zone, serial, secondariesMs, signal);
+    }
   }
 
   private answerSet(key: string, { spec, shift }: OwnershipMark): RrSetChange {

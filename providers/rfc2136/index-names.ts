@@ -31,7 +31,11 @@ export class Index {
       else all.push(...held);
     }
     if (gone === this.settings.zones.length)
-      throw serverSilent(this.settings.server, `it has no serial of zone ${this.settings.zones[0]}`, undefined);
+      throw serverSilent(
+        this.settings.server,
+        `it has no serial of zone ${this.settings.zones[0]}`,
+        undefined,
+      );
     return all;
   }
 

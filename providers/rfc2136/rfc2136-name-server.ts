@@ -1,6 +1,7 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
+import { AbortedError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
@@ -93,8 +94,8 @@ export class Rfc2136NameServer implements NameServer {
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when the server does not answer
    * @throws LostRace when somebody else changed the record meanwhile (nothing changed)
    */
-  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
-    return this.changes.run(() => this.make(normalName(name), spec));
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus> {
+    return this.changes.run(() => this.make(normalName(name), spec, signal));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
@@ -116,7 +117,7 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** Idempotent. @throws SpillwayError with code `owned-by-another`; LostRace */
-  remove(name: string): Promise<void> {
+  remove(name: string, signal?: AbortSignal): Promise<void> {
     const key = normalName(name);
     return this.changes.run(async () => {
       const zone = this.zoneOf(key);
@@ -129,21 +130,22 @@ export class Rfc2136NameServer implements NameServer {
         if (error instanceof LostRace && (await this.look(key)) === undefined) return;
         throw error;
       }
-      await this.follow(zone);
+      await this.follow(zone, signal);
     });
   }
 
   /** It is not ours to end. */
   async stop(): Promise<void> {}
 
-  private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
+  private async make(key: string, spec: RecordSpec, signal: AbortSignal | undefined): Promise<RecordStatus> {
+    if (signal?.aborted) throw new AbortedError("stopped");
     const zone = this.mustBeInside(key, spec);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
     await this.zones.mustBeWritable(zone);
     const present = await this.look(key, askAnything);
     if (present && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
-      await this.follow(zone);
+      await this.follow(zone, signal);
       return statusOfMark(key, present.mark);
     }
     const now = Date.now();
@@ -160,8 +162,8 @@ export class Rfc2136NameServer implements NameServer {
       if (!(error instanceof LostRace)) throw error;
       return this.sayWhoWon(key, present, error);
     }
-    await this.untilAnswered(key, spec, plan);
-    await this.follow(zone);
+    await this.untilAnswered(key, spec, plan, signal);
+    await this.follow(zone, signal);
     return statusOfMark(key, mark);
   }
 
@@ -185,11 +187,13 @@ export class Rfc2136NameServer implements NameServer {
     return mark && { mark, strings: texts[0] };
   }
 
-  private async follow(zone: string): Promise<void> {
+  private async follow(zone: string, signal: AbortSignal | undefined): Promise<void> {
     const { server, secondaries, secondariesMs, requestMs } = this.settings;
     if (secondaries.length === 0) return;
     const serial = await zoneSerial(server, zone, requestMs);
-    if (serial !== undefined) await untilSecondariesHave(secondaries, zone, serial, secondariesMs);
+    if (serial !== undefined) {
+      await untilSecondariesHave(secondaries, zone, serial, secondariesMs, signal);
+    }
   }
 
   private async isAnswered(key: string, spec: RecordSpec, { addresses }: AnswerPlan): Promise<boolean> {
@@ -201,11 +205,16 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** A server may go on giving an old answer from a cache of its own. @throws SpillwayError when it does for long */
-  private async untilAnswered(key: string, spec: RecordSpec, plan: AnswerPlan): Promise<void> {
+  private async untilAnswered(
+    key: string,
+    spec: RecordSpec,
+    plan: AnswerPlan,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const until = Date.now() + this.settings.requestMs;
     while (!(await this.isAnswered(key, spec, plan))) {
       if (Date.now() > until) throw stillOld(this.settings.server, key, this.settings.requestMs);
-      await sleep(LOOK_MS);
+      await sleep(LOOK_MS, signal);
     }
   }
 

@@ -232,7 +232,7 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
       takes: "json",
       handle: async (request) => {
         const name = recordName(request);
-        return ok(await records.put(name, checkRecordSpec(request.json, `record ${name}`)));
+        return ok(await records.put(name, checkRecordSpec(request.json, `record ${name}`), request.signal));
       },
     },
     {
@@ -247,7 +247,8 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
       takes: "nothing",
       handle: (request) => {
         const name = recordName(request);
-        return records.remove(name, checkOwner(request.query, `record ${name}`)).then(gone);
+        const owner = checkOwner(request.query, `record ${name}`);
+        return records.remove(name, owner, request.signal).then(gone);
       },
     },
     {
