@@ -1,4 +1,4 @@
-export { formatHostPort, parseHostPort, type HostPort } from "./address";
+export { formatHostPort, isLoopback, parseHostPort, type HostPort } from "./address";
 export { ask, exchangeTcp, NoAnswer, rcodeOf, type DnsAnswer, type Question } from "./ask";
 export {
   characterStrings,
