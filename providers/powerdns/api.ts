@@ -39,7 +39,11 @@ interface Answer {
 
 /** PowerDNS's HTTP API, as far as it is needed. Names are without the dot at the end. */
 export class PowerDnsApi {
-  constructor(private readonly settings: Settings) {}
+  /** @param signal ends each request, besides its own deadline */
+  constructor(
+    private readonly settings: Settings,
+    private readonly signal?: AbortSignal,
+  ) {}
 
   /** Its version, such as `4.7.3`. @throws SpillwayError */
   async version(): Promise<string> {
@@ -103,6 +107,7 @@ export class PowerDnsApi {
   private async ask(method: string, path: string, body?: unknown): Promise<Answer> {
     const { api, serverId, apiKey, requestMs } = this.settings;
     const key = readSecret(apiKey, "PowerDNS's API key");
+    const timeout = AbortSignal.timeout(requestMs);
     let answer: Answer;
     try {
       const response = await fetch(`${api}/api/v1/servers/${encodeURIComponent(serverId)}${path}`, {
@@ -110,7 +115,7 @@ export class PowerDnsApi {
         // The key goes where it was meant to go, and nowhere else.
         redirect: "manual",
         headers: { "x-api-key": key, ...(body === undefined ? {} : { "content-type": "application/json" }) },
-        signal: AbortSignal.timeout(requestMs),
+        signal: this.signal ? AbortSignal.any([this.signal, timeout]) : timeout,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       answer = { status: response.status, text: await response.text() };

@@ -26,8 +26,8 @@ export function checkPowerDns(options: PowerDnsOptions): Promise<CheckResult> {
 }
 
 /** {@link checkPowerDns} with options that were checked already. */
-export async function checkServer(settings: Settings): Promise<CheckResult> {
-  const api = new PowerDnsApi(settings);
+export async function checkServer(settings: Settings, signal?: AbortSignal): Promise<CheckResult> {
+  const api = new PowerDnsApi(settings, signal);
   const found = new Findings(`PowerDNS at ${settings.api}`);
   let configuration: ReadonlyMap<string, string>;
   try {
@@ -38,11 +38,13 @@ export async function checkServer(settings: Settings): Promise<CheckResult> {
     configuration = await api.configuration();
   } catch (error) {
     // The same for every further question.
+    signal?.throwIfAborted();
     return { problems: [reportOf(error)], zones: new Map(), warnings: [] };
   }
   checkConfiguration(configuration, settings, found);
   const zones = new Map<string, readonly ProblemReport[]>();
   for (const zone of settings.zones) {
+    signal?.throwIfAborted();
     const before = found.problems.length;
     try {
       checkZone(zone, await api.zone(zone, "none"), settings, found);

@@ -64,8 +64,8 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   /** {@link NameServer.check} */
-  async check(): Promise<PartCheck> {
-    const { problems, warnings } = await checkServer(this.settings);
+  async check(signal?: AbortSignal): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings, signal);
     return { problems, advice: warnings };
   }
 

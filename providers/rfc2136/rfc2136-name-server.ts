@@ -57,8 +57,8 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** {@link NameServer.check} */
-  async check(): Promise<PartCheck> {
-    const { problems, warnings } = await checkServer(this.settings);
+  async check(signal?: AbortSignal): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings, signal);
     return { problems, advice: warnings };
   }
 

@@ -24,7 +24,7 @@ import {
 import { type Images, MAX_SEGMENT_BYTES } from "./images";
 import { siteMetrics } from "./metrics";
 import type { NameRecords } from "./name-records";
-import { knownStatuses, partStatuses, type KnownProblems } from "./parts";
+import { knownStatuses, PartsWatch, type KnownProblems } from "./parts";
 import type { Pools } from "./pools";
 import { AgentError } from "./problems";
 import type { Reviver } from "./reviver";
@@ -43,9 +43,6 @@ export interface SiteRooms {
   readonly events: EventLog;
 }
 
-/** A look at all parts takes so long at most. */
-const PARTS_MS = 8_000;
-
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
   return [...siteRoutes(rooms), ...imageRoutes(rooms), ...poolRoutes(rooms), ...recordRoutes(rooms)];
@@ -53,6 +50,10 @@ export function routesOf(rooms: SiteRooms): readonly Route[] {
 
 function siteRoutes(rooms: SiteRooms): readonly Route[] {
   const { events } = rooms;
+  const watch = new PartsWatch(rooms.ports);
+  const partsOf = async (signal: AbortSignal): Promise<SiteParts> => ({
+    parts: await watch.now(signal, knownOf(rooms)),
+  });
   return [
     { method: "GET", path: "/v1/health", takes: "nothing", open: true, handle: () => ok(healthOf(rooms)) },
     { method: "GET", path: "/v1/context", takes: "nothing", handle: async () => ok(await contextOf(rooms)) },
@@ -60,7 +61,7 @@ function siteRoutes(rooms: SiteRooms): readonly Route[] {
       method: "GET",
       path: "/v1/parts",
       takes: "nothing",
-      handle: async ({ signal }) => ok(await partsOf(rooms, signal)),
+      handle: async ({ signal }) => ok(await partsOf(signal)),
     },
     {
       method: "GET",
@@ -271,11 +272,6 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
 
 function healthOf({ site, version, startedAt }: SiteRooms): Health {
   return { site, version, uptimeMs: Date.now() - startedAt };
-}
-
-async function partsOf(rooms: SiteRooms, signal: AbortSignal): Promise<SiteParts> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PARTS_MS)]);
-  return { parts: await partStatuses(rooms.ports, limit, knownOf(rooms)) };
 }
 
 function knownOf({ balancer, records }: SiteRooms): KnownProblems {
