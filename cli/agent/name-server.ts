@@ -32,11 +32,11 @@ const KNOWN: Readonly<Record<NameServerConfig["kind"], readonly string[]>> = {
       "select",
       "luaByZone",
     ],
-    ...["warmUpMs", "shift", "secondaries", "secondariesMs", "requestMs"],
+    ...["warmUpMs", "shift", "secondaries", "secondariesMs", "requestMs", "takeOver"],
   ],
   rfc2136: [
     ...["kind", "server", "zones", "key", "agent", "endpoint", "secondaries", "secondariesMs", "requestMs"],
-    ...["addresses", "uneven", "tolerancePoints"],
+    ...["addresses", "uneven", "tolerancePoints", "takeOver"],
   ],
 };
 
@@ -119,6 +119,7 @@ function common(reader: ConfigReader, from: Values): Fields {
         : reader.list(from.secondaries, at("secondaries"), (value, path) => address(reader, value, path)),
     secondariesMs: time(reader, from, "secondariesMs", 1),
     requestMs: time(reader, from, "requestMs", 1),
+    takeOver: from.takeOver === undefined ? undefined : reader.flag(from.takeOver, at("takeOver")),
   };
 }
 

@@ -1,6 +1,13 @@
 import { throwProblems, type ProblemReport } from "../../lib/errors";
 import { nameProblem, normalName } from "../local/nameserver/names";
-import { isLoopback, parseHostPort, type HostPort, type SecretSource } from "../dns";
+import {
+  isLoopback,
+  parseHostPort,
+  type HostPort,
+  type Instance,
+  type InstanceSource,
+  type SecretSource,
+} from "../dns";
 
 /** How PowerDNS itself sees whether a site serves (`ifurlup`, `ifportup`). It asks each answer's address. */
 export interface HealthCheck {
@@ -30,7 +37,7 @@ export interface ShiftTtl {
   readonly holdMs?: number;
 }
 
-export interface PowerDnsOptions {
+export interface PowerDnsOptions extends Instance {
   /** Where its HTTP API is: `http://192.0.2.53:8081`. */
   readonly api: string;
   readonly apiKey: SecretSource;
@@ -85,10 +92,11 @@ const MOST_BEFORE_MS = 45_000;
 
 /** Options, checked, with defaults. */
 export interface Settings extends Required<
-  Omit<PowerDnsOptions, "health" | "shift" | "secondaries" | "endpoint">
+  Omit<PowerDnsOptions, "health" | "shift" | "secondaries" | "endpoint" | "instance">
 > {
   readonly endpoint: HostPort;
   readonly secondaries: readonly HostPort[];
+  readonly instance?: InstanceSource;
   readonly health: HealthCheck | undefined;
   readonly shift: Required<ShiftTtl> | undefined;
 }
@@ -105,6 +113,8 @@ export function settingsOf(options: PowerDnsOptions): Settings {
     zones: options.zones.map(normalName),
     endpoint: parseHostPort(options.endpoint, 53),
     agent: options.agent,
+    ...(options.instance === undefined ? {} : { instance: options.instance }),
+    takeOver: options.takeOver ?? false,
     health: options.health,
     select: options.select ?? "random",
     luaByZone: options.luaByZone ?? false,

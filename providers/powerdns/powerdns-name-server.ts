@@ -1,4 +1,3 @@
-import { Mutex } from "../../lib/site/agent/mutex";
 import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
@@ -7,9 +6,14 @@ import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
   Findings,
+  instanceOf,
+  isOwnInstance,
+  isSameInstance,
   markName,
   mustBeFree,
   mustBeMarkable,
+  mustBeOwners,
+  mustBeOwnInstance,
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
@@ -28,6 +32,7 @@ import { settingsOf, type PowerDnsOptions, type PutStep, type Settings } from ".
 import { putSteps, type Present } from "./steps";
 import { answered, isSame } from "./answered";
 import { warmUp } from "./warm-up";
+import { Writes } from "./writes";
 
 /**
  * An authoritative PowerDNS (4.7 or later) that others run: records are written through its HTTP API and answered by it alone. It
@@ -40,8 +45,7 @@ export class PowerDnsNameServer implements NameServer {
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
   private readonly changes = new NamedMutex();
-  /** Not every database of a PowerDNS bears two writers. */
-  private readonly writes = new Mutex();
+  private readonly writes: Writes;
   /** A plan of many records need not look at the server for each. */
   private readonly findings = new Findings(() => checkServer(this.settings));
   private readonly zones: Zones;
@@ -50,6 +54,7 @@ export class PowerDnsNameServer implements NameServer {
   constructor(options: PowerDnsOptions) {
     this.settings = settingsOf(options);
     this.api = new PowerDnsApi(this.settings);
+    this.writes = new Writes(this.api);
     this.marks = new Marks(this.api, this.settings);
     this.zones = new Zones(this.settings.zones, () => checkServer(this.settings));
   }
@@ -102,6 +107,7 @@ export class PowerDnsNameServer implements NameServer {
       if (zone === undefined) return;
       const { mark } = await this.look(zone, key);
       if (mark === undefined) return;
+      mustBeOwnInstance(key, mark, this.settings);
       await this.change(zone, key, this.removal(key));
       await this.follow(zone, await this.api.zone(zone, "none"), signal);
     });
@@ -140,6 +146,7 @@ export class PowerDnsNameServer implements NameServer {
       const { mark, sets } = await this.look(zone, key);
       const presentSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
       if (mark === undefined || presentSeconds === undefined) return undefined;
+      mustBeOwnInstance(key, mark, this.settings);
       const declaredMs = 1_000 * mark.spec.ttlSeconds;
       if (mark.spec.ttlSeconds <= shift.ttlSeconds) return undefined;
       const isHigh = presentSeconds > shift.ttlSeconds;
@@ -161,6 +168,15 @@ export class PowerDnsNameServer implements NameServer {
     return putSteps(presentOf(await this.look(zone, key)), spec, this.settings);
   }
 
+  /** {@link NameServer.takesUp} */
+  async takesUp(name: string): Promise<boolean> {
+    const key = normalName(name);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return false;
+    const mark = (await this.look(zone, key))?.mark;
+    return mark !== undefined && isOwnInstance(mark, this.settings);
+  }
+
   /** It is not ours to end. */
   async stop(): Promise<void> {}
 
@@ -169,7 +185,15 @@ export class PowerDnsNameServer implements NameServer {
     await this.zones.mustBeWritable(zone);
     const found = await this.look(zone, key);
     const present = presentOf(found);
-    if (present && sameSpec(present.mark.spec, spec) && this.isAnswered(key, present.mark, found.sets)) {
+    mustBeOwners(key, present?.mark, spec);
+    mustBeOwnInstance(key, present?.mark, this.settings);
+    const isOwn = present !== undefined && isSameInstance(present.mark.instance, this.settings);
+    if (
+      present &&
+      isOwn &&
+      sameSpec(present.mark.spec, spec) &&
+      this.isAnswered(key, present.mark, found.sets)
+    ) {
       await this.untilFollowed(zone, found.serial, signal);
       return statusOfMark(key, present.mark);
     }
@@ -183,6 +207,7 @@ export class PowerDnsNameServer implements NameServer {
     const isUnmoved = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
     const mark: OwnershipMark = {
       agent: this.settings.agent,
+      ...this.instance(),
       spec,
       changedAt: isUnmoved ? present.mark.changedAt : now,
       serial: Math.max((present?.mark.serial ?? 0) + 1, now),
@@ -285,7 +310,7 @@ export class PowerDnsNameServer implements NameServer {
 
   private async raiseDue(held: readonly Held[]): Promise<boolean> {
     const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
-    const due = held.filter(({ mark }) => isDue(mark));
+    const due = held.filter(({ mark }) => isDue(mark) && isOwnInstance(mark, this.settings));
     for (const { name, zone } of due) {
       await this.changes.at(name, async () => {
         const { mark, sets } = await this.look(zone, name);
@@ -296,6 +321,11 @@ export class PowerDnsNameServer implements NameServer {
       });
     }
     return due.length > 0;
+  }
+
+  private instance(): Pick<OwnershipMark, "instance"> {
+    const instance = instanceOf(this.settings);
+    return instance === undefined ? {} : { instance };
   }
 
   private async look(zone: string, key: string): Promise<Found> {
@@ -313,7 +343,7 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
-    await this.writes.run(() => this.api.change(zone, key, changes));
+    await this.writes.change(zone, key, changes);
     this.marks.forget(zone);
   }
 

@@ -5,7 +5,12 @@ import { AbortedError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
+  instanceOf,
+  isOwnInstance,
+  isSameInstance,
   mustBeMarkable,
+  mustBeOwners,
+  mustBeOwnInstance,
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
@@ -123,6 +128,7 @@ export class Rfc2136NameServer implements NameServer {
       const zone = this.zoneOf(key);
       const present = zone === undefined ? undefined : await this.look(key);
       if (zone === undefined || present === undefined) return;
+      mustBeOwnInstance(key, present.mark, this.settings);
       try {
         await this.send(key, removeUpdate(zone, key, present));
       } catch (error) {
@@ -132,6 +138,15 @@ export class Rfc2136NameServer implements NameServer {
       }
       await this.follow(zone, signal);
     });
+  }
+
+  /** {@link NameServer.takesUp} */
+  async takesUp(name: string): Promise<boolean> {
+    const key = normalName(name);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return false;
+    const mark = (await this.look(key))?.mark;
+    return mark !== undefined && isOwnInstance(mark, this.settings);
   }
 
   /** It is not ours to end. */
@@ -144,14 +159,19 @@ export class Rfc2136NameServer implements NameServer {
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
     await this.zones.mustBeWritable(zone);
     const present = await this.look(key, askAnything);
-    if (present && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
+    mustBeOwners(key, present?.mark, spec);
+    mustBeOwnInstance(key, present?.mark, this.settings);
+    const isOwn = present !== undefined && isSameInstance(present.mark.instance, this.settings);
+    if (present && isOwn && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
       await this.follow(zone, signal);
       return statusOfMark(key, present.mark);
     }
     const now = Date.now();
     const isSame = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
+    const instance = instanceOf(this.settings);
     const mark: OwnershipMark = {
       agent: this.settings.agent,
+      ...(instance === undefined ? {} : { instance }),
       spec,
       changedAt: isSame ? present.mark.changedAt : now,
       serial: Math.max((present?.mark.serial ?? 0) + 1, now),

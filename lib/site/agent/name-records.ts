@@ -15,6 +15,8 @@ export class NameRecords {
   private readonly changes = new NamedMutex();
   private readonly stopping = new AbortController();
   private readonly reviver: Reviver | undefined;
+  /** Records of other agents, and the serial at which they were looked at. */
+  private readonly others = new Map<string, number>();
   private watching: Promise<void> = Promise.resolve();
 
   constructor(
@@ -72,8 +74,8 @@ export class NameRecords {
       // Refused before it is written down: nothing is half changed.
       this.reviver?.mustBeThere();
       const before = this.state.records[name];
-      const owner = before?.spec.owner ?? (await this.heldBy(name, server));
-      if (owner !== undefined) mustOwn(name, owner, spec.owner);
+      // Of one that is not known here (the state was lost) a name server that keeps records knows the owner.
+      if (before) mustOwn(name, before.spec.owner, spec.owner);
       this.state.records[name] = { name, spec };
       await this.context.save();
       const status = await this.asked(() => server.put(name, spec, signal)).catch(async (error: unknown) => {
@@ -228,10 +230,21 @@ export class NameRecords {
     });
   }
 
-  private async unknown({ name, spec }: RecordStatus, server: NameServer): Promise<void> {
+  private async unknown({ name, spec, serial }: RecordStatus, server: NameServer): Promise<void> {
     if (!server.keepsRecords) return server.remove(name);
     // One whose answers somebody changed is not declared anew from them.
     if (spec.answers.length === 0) return;
+    if (this.others.get(name) === serial) return;
+    if (!((await server.takesUp?.(name)) ?? true)) {
+      if (!this.others.has(name))
+        this.context.log(
+          `record ${name}: another agent of this installation's name wrote it; it is left as it is`,
+        );
+      this.others.set(name, serial);
+      return;
+    }
+    // From now on it bears this agent's own mark.
+    await server.put(name, spec, this.stopping.signal);
     this.state.records[name] = { name, spec };
     await this.context.save();
     this.context.events.add("record-changed", name, `taken up: ${answersOf(spec)}`);
