@@ -38,7 +38,11 @@ const SERVERS: readonly (readonly [string, readonly string[], () => Promise<Made
         endpoint: `127.0.0.1:${dns.port}`,
         requestMs: 1_000,
       };
-      return { daemon, dns, nameServer: (agent, own) => new PowerDnsNameServer({ ...common, agent, ...own }) };
+      return {
+        daemon,
+        dns,
+        nameServer: (agent, own) => new PowerDnsNameServer({ ...common, agent, ...own }),
+      };
     },
   ],
   [
@@ -65,7 +69,11 @@ for (const [title, tools, make] of SERVERS) {
 
     const start = async (takeOver = false) => {
       const { launcher, balancer } = localPorts({ stateDir });
-      const ports = { launcher, balancer, nameServer: made.nameServer("onprem", { instance: { file: join(stateDir, "instance") }, takeOver }) };
+      const ports = {
+        launcher,
+        balancer,
+        nameServer: made.nameServer("onprem", { instance: { file: join(stateDir, "instance") }, takeOver }),
+      };
       agent = await startAgent({
         site: "onprem",
         stateDir,
@@ -153,6 +161,24 @@ for (const [title, tools, make] of SERVERS) {
       expect(await address()).toEqual(["127.0.2.1"]);
       await client.deleteRecord(name, "shop");
     }, 30_000);
+
+    test("what cannot be given again keeps no other record from it", async () => {
+      const [first, last] = [`a.${ZONE}`, `z.${ZONE}`];
+      for (const each of [first, last]) await client.putRecord(each, spec("127.0.1.1"));
+      client.close();
+      await agent.close();
+      const other = made.nameServer("other");
+      for (const each of [first, last]) await made.nameServer("onprem", { takeOver: true }).remove(each);
+      await other.put(first, spec("127.0.9.9"));
+      await start();
+      expect((await client.record(last))?.spec).toEqual(spec("127.0.1.1"));
+      expect((await other.get(first))?.spec).toEqual(spec("127.0.9.9"));
+      await other.remove(first);
+      const deadline = Date.now() + 5_000;
+      while ((await client.record(first)) === undefined && Date.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      for (const each of [first, last]) await client.deleteRecord(each, "shop");
+    });
 
     test("a record that was declared and is held by another is listed as declared too: a gate must not take its pool for left", async () => {
       await client.putRecord(name, spec("127.0.1.1"));
