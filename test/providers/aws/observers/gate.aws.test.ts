@@ -103,11 +103,13 @@ describeWithMoto("spillway_gate with aws", () => {
     for (const { ListenerArn } of Listeners)
       await region.balancing.send(new DeleteListenerCommand({ ListenerArn }));
     await region.balancing.send(new DeleteTargetGroupCommand({ TargetGroupArn: region.groupArn }));
-    expect(await folder.must("plan", "-no-color", "-destroy")).toContain("No changes");
+    expect(await folder.must("plan", "-no-color", "-destroy")).toMatch(
+      /without changing any real infrastructure/,
+    );
     // Without a refresh the state still has it.
     await folder.must("destroy", "-auto-approve", "-no-color", "-refresh=false");
     expect(progress()).toContain("is gone, and its users with it");
-  }, 60_000);
+  }, 120_000);
 
   it("keeps what the state says when AWS cannot be asked, and is imported by name", async () => {
     await region.make();
@@ -120,7 +122,7 @@ describeWithMoto("spillway_gate with aws", () => {
     const planned = await folder.run(["plan", "-no-color", "-detailed-exitcode"]);
     expect(planned.code).toBe(0);
     expect(plain(planned.stdout)).toMatch(/AWS cannot be asked whether the target group is there/);
-  }, 60_000);
+  }, 120_000);
 
   it("is refused with both or neither of pool and aws, and with what is no ARN", async () => {
     const aws = { target_group_arn: "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/shop/0" };
@@ -136,5 +138,5 @@ describeWithMoto("spillway_gate with aws", () => {
       expect(all).toContain(what);
     configure({ aws });
     expect((await folder.run(["validate", "-no-color"])).code).toBe(0);
-  }, 60_000);
+  }, 120_000);
 });
