@@ -1,9 +1,9 @@
+import type { TerraformResource } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
 import type { BurstPolicy } from "../hook/manifest";
 import type { Condition } from "./condition";
-import type { GateTuning } from "./gate";
 import type { CloudPool } from "./cloud-pool";
-import type { Gate } from "./gate";
+import type { Gate, GateTuning } from "./gate";
 import type { HealthMonitor } from "./health-monitor";
 import type { Image } from "./image";
 import type { ImageReplica } from "./image-replica";
@@ -14,7 +14,12 @@ import type { Rule } from "./validate";
 export interface CloudParts {
   readonly replica: IConstruct;
   readonly pool: IConstruct;
-  readonly gate: IConstruct;
+  readonly gate: CloudGate;
+}
+
+/** What the cloud's answer waits for. */
+export interface CloudGate extends IConstruct {
+  readonly resource: TerraformResource;
 }
 
 /** Those of a cloud that is a site with an agent. */
@@ -94,7 +99,7 @@ export interface RecordPlan {
   readonly cloud: Share & {
     readonly balancer: { readonly dnsName: string; readonly zoneId: string };
     /** The answer is made after it and removed before it. */
-    readonly gate: IConstruct;
+    readonly gate: CloudGate;
     readonly when: Condition;
   };
 }

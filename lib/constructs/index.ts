@@ -32,6 +32,7 @@ export type {
   BuiltRecord,
   BurstLink,
   BurstPlan,
+  CloudGate,
   CloudParts,
   CloudPlatform,
   RecordPlan,
