@@ -1,1 +1,2 @@
-export { dropImage, findImage, previewTransfer, transferImage, type TransferRequest } from "./transfer";
+export * from "./snapshot";
+export * from "./transfer";
