@@ -9,7 +9,7 @@ import {
 } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { parseEndpoint } from "../endpoint";
-import { sideObservers } from "../observers";
+import { cloudPlatform, sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
 import { attachedTerraform } from "../terraform-environment";
@@ -29,6 +29,7 @@ export async function run(options: RunOptions): Promise<number> {
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
   const sites = new SiteDirectory(loaded.manifest.sites);
   const sides = sideObservers(loaded.manifest.observers);
+  const platform = await cloudPlatform(loaded.manifest);
   const listen = options.metrics === undefined ? undefined : parseEndpoint(options.metrics, "--metrics");
   const metrics = new HookMetrics(loaded.manifest.name);
   const server = listen && (await serveMetrics(listen, () => metrics.text()));
@@ -40,7 +41,7 @@ export async function run(options: RunOptions): Promise<number> {
       mode: options.propose ? "propose" : "apply",
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
-      observe: siteObserver({ manifest: loaded.manifest, sites, sides }),
+      observe: siteObserver({ manifest: loaded.manifest, sites, sides, ...(platform ? { platform } : {}) }),
       signal,
       onEvent: (event) => {
         metrics.see(event);
@@ -54,6 +55,7 @@ export async function run(options: RunOptions): Promise<number> {
     await terraform.close();
     await server?.close();
     sites.close();
+    platform?.close();
   }
   return EXIT.ok;
 }
