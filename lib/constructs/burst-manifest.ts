@@ -1,21 +1,10 @@
 import { TerraformStack } from "cdktf";
 import type { Construct } from "constructs";
 import type { BurstManifest, SiteEndpoint } from "../hook/manifest";
-import type { BurstLink } from "./burst-platform";
 import type { Site } from "./site";
 
-/** What a burst tells the hook; a burst on a platform tells of more, and has no name server of its own. */
-export type WrittenManifest = Omit<BurstManifest, "record" | "addresses"> & {
-  readonly record: { readonly name: string; readonly ttlSeconds: number; readonly nameServerSite?: string };
-  readonly addresses: BurstManifest["addresses"] & {
-    readonly cloudRecord?: string;
-    readonly also?: Readonly<Record<string, BurstLink>>;
-  };
-  readonly platform?: Readonly<Record<string, string>>;
-};
-
 /** Writes what the hook must know under the root comment key, which Terraform ignores, beside CDKTF's own notes. */
-export function writeManifest(scope: Construct, manifest: WrittenManifest): void {
+export function writeManifest(scope: Construct, manifest: BurstManifest): void {
   TerraformStack.of(scope).addOverride(`//.spillway.bursts.${manifest.name}`, manifest);
 }
 

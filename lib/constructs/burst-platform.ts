@@ -1,6 +1,6 @@
 import type { TerraformResource } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
-import type { BurstPolicy } from "../hook/manifest";
+import type { BurstPart, BurstPlatform, BurstPolicy } from "../hook/manifest";
 import type { Condition } from "./condition";
 import type { CloudPool } from "./cloud-pool";
 import type { Gate, GateTuning } from "./gate";
@@ -29,9 +29,6 @@ export interface AgentParts extends CloudParts {
   readonly gate: Gate;
 }
 
-/** What a resource of a burst counts as: plans that touch it come under the rules for that link. */
-export type BurstLink = "replica" | "pool" | "gate" | "record";
-
 /** What a burst tells a platform that is to build its cloud. */
 export interface BurstPlan {
   readonly burstName: string;
@@ -55,14 +52,14 @@ export interface BurstPlan {
 /** What a burst must know of the cloud that a platform has built. */
 export interface BuiltCloud<Parts extends CloudParts> {
   readonly parts: Parts;
-  /** How the hook finds it: a key of its own in the manifest (`platform`), merged with what the record says. */
-  readonly manifest: Readonly<Record<string, string>>;
+  /** How the hook finds it. */
+  readonly manifest: Omit<BurstPlatform, keyof RecordManifest>;
   /** The pool's name, as the cloud knows it. */
   readonly poolName: string;
   /** Addresses of the links. */
   readonly addresses: { readonly replica: string; readonly pool: string; readonly gate: string };
   /** Addresses of whatever else comes and goes with the burst. */
-  readonly also: Readonly<Record<string, BurstLink>>;
+  readonly also: Readonly<Record<string, BurstPart>>;
   /** Where users are sent. */
   readonly balancer: { readonly dnsName: string; readonly zoneId: string };
 }
@@ -104,10 +101,13 @@ export interface RecordPlan {
   };
 }
 
+/** What the manifest's `platform` says of the record. */
+export type RecordManifest = Pick<BurstPlatform, "zone" | "homeIdentifier" | "cloudIdentifier">;
+
 export interface BuiltRecord<Built extends IConstruct> {
   readonly record: Built;
-  /** What the hook must know of it, in the manifest's `platform`. */
-  readonly manifest: Readonly<Record<string, string>>;
+  /** How the hook finds it. */
+  readonly manifest: RecordManifest;
   /** The record that is always there, and the cloud's own answer. */
   readonly addresses: { readonly record: string; readonly cloudRecord: string };
 }

@@ -3,11 +3,10 @@ import type { TerraformOutput, TerraformVariable } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { throwProblems } from "../errors";
-import type { BurstPolicy } from "../hook/manifest";
+import type { BurstManifest, BurstPolicy } from "../hook/manifest";
 import { policyProblems } from "../policy";
 import { buildAtSite, cloudHasShare, weightOf } from "./burst-at-site";
 import { endpointsOf, writeManifest } from "./burst-manifest";
-import type { WrittenManifest } from "./burst-manifest";
 import { declareParameters } from "./burst-parameters";
 import type { AgentParts, BurstPlan, CloudParts, CloudPlatform, RecordPlatform } from "./burst-platform";
 import { isCloudPlatform, isRecordPlatform } from "./burst-platform";
@@ -27,7 +26,7 @@ export interface IBurst extends IConstruct {
 }
 
 /** What depends on where the burst goes. */
-type Sides = Pick<WrittenManifest, "cloud" | "sites" | "record" | "addresses" | "platform">;
+type Sides = Pick<BurstManifest, "cloud" | "sites" | "record" | "addresses" | "platform">;
 
 /**
  * An application's overflow into a cloud and its way home, as one chain: replica, pool, gate, record. A single variable says whether
@@ -207,7 +206,7 @@ export class Burst<Parts extends CloudParts = AgentParts, Answering extends ICon
     parametersFile: string,
     policy: BurstPolicy,
     { cloud, sites, record, addresses, platform }: Sides,
-  ): WrittenManifest {
+  ): BurstManifest {
     const { onPrem } = props;
     return {
       version: 1,

@@ -30,15 +30,16 @@ export type {
   AgentParts,
   BuiltCloud,
   BuiltRecord,
-  BurstLink,
   BurstPlan,
   CloudGate,
   CloudParts,
   CloudPlatform,
+  RecordManifest,
   RecordPlan,
   RecordPlatform,
   Share,
 } from "./burst-platform";
+export type { BurstPart, BurstPlatform } from "../hook/manifest";
 export type { Broken, Rule } from "./validate";
 export type { PrePositioning } from "./pre-positioning";
 export type { SeedPrices } from "../hook/manifest";

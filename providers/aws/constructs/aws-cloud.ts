@@ -2,12 +2,11 @@ import type { Construct } from "constructs";
 import { TerraformStack } from "cdktf";
 import type {
   BuiltCloud,
-  BurstLink,
   BurstPlan,
   CloudParts,
   CloudPlatform,
 } from "../../../lib/constructs/burst-platform";
-import type { BurstPolicy } from "../../../lib/hook/manifest";
+import type { BurstPart, BurstPolicy } from "../../../lib/hook/manifest";
 import { aboveZeroRule, nameRule, rule } from "../../../lib/constructs/validate";
 import type { Rule } from "../../../lib/constructs/validate";
 import type { TransferBandwidth } from "../../../lib/constructs/image-replica";
@@ -236,7 +235,7 @@ function shorter(drainTimeoutMs: number | undefined): number | undefined {
 }
 
 /** What else a burst's plans touch: whatever is there only while it is out. */
-function comingAndGoing(image: AwsImage, pool: AwsCloudPool): Record<string, BurstLink> {
+function comingAndGoing(image: AwsImage, pool: AwsCloudPool): Record<string, BurstPart> {
   const conditional = [
     [image.resource, "replica"],
     [pool.launchTemplate, "pool"],

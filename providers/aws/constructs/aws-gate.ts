@@ -2,7 +2,6 @@ import type { TerraformResource } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { Gate as GateBinding } from "../../../lib/constructs/bindings/gate";
-import type { GateConfig } from "../../../lib/constructs/bindings/gate";
 import type { Condition } from "../../../lib/constructs/condition";
 import { hclDuration } from "../../../lib/constructs/durations";
 import type { GateTuning } from "../../../lib/constructs/gate";
@@ -16,12 +15,12 @@ import { isRegion } from "./region";
 export interface AwsGateTarget {
   readonly targetGroupArn: string;
   /**
-   * Connections and requests are seen only with it.
-   * @default - users are not seen: the gate closes when the targets are gone from the answers and the TTL is over
+   * Through which users come: its connections and requests hold the gate.
+   * @default - the balancer that the target group is attached to
    */
   readonly loadBalancerArn?: string;
   /**
-   * Its desired capacity is how many members are wanted.
+   * Its desired capacity is how many members are waited for.
    * @default - `minMembers`, or 1
    */
   readonly autoScalingGroupName?: string;
@@ -35,7 +34,7 @@ export interface AwsGateProps extends GateTuning {
   readonly target: AwsGateTarget;
   /**
    * `eu-central-1`
-   * @default - as the AWS SDK finds it: AWS_REGION, the profile
+   * @default - the region in `targetGroupArn`
    */
   readonly region?: string;
   /**
@@ -97,6 +96,13 @@ export class AwsGate extends Construct implements IAwsGate {
     SpillwayProvider.of(this);
     this.condition = props.when ?? target.condition;
     this.resource = new GateBinding(this, "Resource", {
+      aws: {
+        region: props.region,
+        targetGroupArn: target.targetGroupArn,
+        loadBalancerArn: target.loadBalancerArn,
+        autoScalingGroup: target.autoScalingGroupName,
+        endpoint: props.endpoint,
+      },
       monitor: props.monitor?.render(),
       successes: props.successes,
       minMembers: props.minMembers,
@@ -110,15 +116,6 @@ export class AwsGate extends Construct implements IAwsGate {
           ? undefined
           : { create: hclDuration(openTimeoutMs), delete: hclDuration(closeTimeoutMs) },
       count: countOf(this.condition),
-    } as GateConfig);
-    this.resource.addOverride("aws", {
-      ...(props.region === undefined ? {} : { region: props.region }),
-      target_group_arn: target.targetGroupArn,
-      ...(target.loadBalancerArn === undefined ? {} : { load_balancer_arn: target.loadBalancerArn }),
-      ...(target.autoScalingGroupName === undefined
-        ? {}
-        : { auto_scaling_group: target.autoScalingGroupName }),
-      ...(props.endpoint === undefined ? {} : { endpoint: props.endpoint }),
     });
     comesAfter(this.resource, target.links ?? []);
     this.gateId = attribute(this.resource, "id");

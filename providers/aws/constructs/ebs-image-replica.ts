@@ -1,7 +1,6 @@
 import type { IConstruct } from "constructs";
 import { Construct } from "constructs";
 import { ImageReplica as ReplicaBinding } from "../../../lib/constructs/bindings/image-replica";
-import type { ImageReplicaConfig } from "../../../lib/constructs/bindings/image-replica";
 import type { Condition } from "../../../lib/constructs/condition";
 import { hclDuration } from "../../../lib/constructs/durations";
 import type { Image } from "../../../lib/constructs/image";
@@ -111,7 +110,9 @@ export class EbsImageReplica extends Construct implements IEbsImageReplica {
     this.condition = props.when;
     const { region, parentSnapshotId, encrypted, kmsKeyId, tags } = props;
     this.resource = new ReplicaBinding(this, "Resource", {
+      target: "ebs",
       site: props.site?.name,
+      ebs: { region, parentSnapshotId, encrypted, kmsKeyId, tags: tags && { ...tags } },
       source: pathFromStack(this, props.image.source),
       digest: props.image.digest,
       exact: props.image.exact,
@@ -122,16 +123,7 @@ export class EbsImageReplica extends Construct implements IEbsImageReplica {
         props.transferTimeoutMs === undefined ? undefined : { create: hclDuration(props.transferTimeoutMs) },
       count: countOf(props.when),
       lifecycle: { createBeforeDestroy: true },
-    } as ImageReplicaConfig);
-    this.resource.addOverride("target", "ebs");
-    this.resource.addOverride(
-      "ebs",
-      definedOf({ region, parent_snapshot_id: parentSnapshotId, encrypted, kms_key_id: kmsKeyId, tags }),
-    );
+    });
     this.snapshotId = attribute(this.resource, "snapshot_id");
   }
-}
-
-function definedOf(values: Readonly<Record<string, unknown>>): object {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
