@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Ami } from "@cdktf/provider-aws/lib/ami";
 import { Token } from "cdktf";
 import type { TerraformProvider } from "cdktf";
@@ -10,6 +11,22 @@ import type { IEbsImageReplica } from "./ebs-image-replica";
 import { attribute, countOf } from "./reference";
 import type { AwsTags } from "./tags";
 import { tagRules } from "./tags";
+
+/**
+ * What an image is made of never changes at AWS, and some of it is told back in other words than it was given. It is in the name, so
+ * that a change in the program makes another image.
+ */
+const NEVER_CHANGES = [
+  "architecture",
+  "boot_mode",
+  "description",
+  "ebs_block_device",
+  "ena_support",
+  "imds_support",
+  "root_device_name",
+  "sriov_net_support",
+  "virtualization_type",
+];
 
 /** What a machine that starts from the disk must be like. */
 export interface AwsImageSettings {
@@ -41,7 +58,7 @@ export interface AwsImageProps extends AwsImageSettings {
    */
   readonly snapshot: IEbsImageReplica | string;
   /**
-   * What the image's name begins with; the snapshot's id follows, so that a new one stands beside an old one.
+   * What the image's name begins with; the snapshot's id and a sum of the settings follow, so that a new one stands beside an old one.
    * @default - the construct's id
    */
   readonly imageName?: string;
@@ -65,6 +82,11 @@ export interface AwsImageProps extends AwsImageSettings {
 export interface IAwsImage extends IConstruct {
   readonly imageId: string;
   readonly rootDeviceName: string;
+  /**
+   * The disk's size in GiB.
+   * @default - not known: AWS takes the snapshot's
+   */
+  readonly volumeSizeGib?: number;
   /** When it is there; undefined for always. */
   readonly condition?: Condition;
 }
@@ -80,17 +102,23 @@ export class AwsImage extends Construct implements IAwsImage {
   readonly resource: Ami;
   readonly imageId: string;
   readonly rootDeviceName: string;
+  readonly volumeSizeGib?: number;
   readonly condition?: Condition;
 
   /** An image that is there already. */
   static fromAttributes(
     scope: Construct,
     id: string,
-    attributes: { readonly imageId: string; readonly rootDeviceName?: string },
+    attributes: {
+      readonly imageId: string;
+      readonly rootDeviceName?: string;
+      readonly volumeSizeGib?: number;
+    },
   ): IAwsImage {
     class Imported extends Construct implements IAwsImage {
       readonly imageId = attributes.imageId;
       readonly rootDeviceName = attributes.rootDeviceName ?? "/dev/sda1";
+      readonly volumeSizeGib = attributes.volumeSizeGib;
     }
     const image = new Imported(scope, id);
     refuse(image.node.path, [textRule("imageId", attributes.imageId, "Write it as ami-0123456789abcdef0.")]);
@@ -104,6 +132,12 @@ export class AwsImage extends Construct implements IAwsImage {
     refuse(this.node.path, [
       nameRule("imageName", name),
       ...imageRules(props),
+      rule(
+        !Token.isUnresolved(props.volumeSizeGib),
+        "volumeSizeGib",
+        "is not known before apply",
+        "Give a plain number, or leave it out for the snapshot's size.",
+      ),
       wholeRule("volumeSizeGib", props.volumeSizeGib, 1, "Leave it out for the snapshot's size.", 65_536),
       ...tagRules(props.tags),
     ]);
@@ -111,8 +145,9 @@ export class AwsImage extends Construct implements IAwsImage {
     const snapshotId = typeof snapshot === "string" ? snapshot : snapshot.snapshotId;
     this.condition = props.when ?? (typeof snapshot === "string" ? undefined : snapshot.condition);
     this.rootDeviceName = rootDeviceName;
+    this.volumeSizeGib = props.volumeSizeGib ?? (typeof snapshot === "string" ? undefined : snapshot.sizeGib);
     this.resource = new Ami(this, "Resource", {
-      name: `${name}-${snapshotId}`,
+      name: `${name}-${snapshotId}-${sumOf(props)}`,
       description: `${name}, launched from ${snapshotId}`,
       architecture,
       bootMode: props.bootMode ?? (architecture === "arm64" ? "uefi" : "legacy-bios"),
@@ -125,18 +160,24 @@ export class AwsImage extends Construct implements IAwsImage {
           deviceName: rootDeviceName,
           snapshotId,
           volumeType: "gp3",
-          volumeSize: props.volumeSizeGib,
+          volumeSize: this.volumeSizeGib,
           deleteOnTermination: true,
         },
       ],
       tags: { Name: name, ...props.tags },
       count: countOf(this.condition),
       // A new image is there before the launch template lets go of the old one.
-      lifecycle: { createBeforeDestroy: true },
+      lifecycle: { createBeforeDestroy: true, ignoreChanges: NEVER_CHANGES },
       provider: props.provider,
     });
     this.imageId = attribute(this.resource, "id");
   }
+}
+
+/** An image's settings, short: another sum is another image. */
+function sumOf({ architecture, bootMode, enaSupport, rootDeviceName, volumeSizeGib }: AwsImageProps): string {
+  const settings = JSON.stringify({ architecture, bootMode, enaSupport, rootDeviceName, volumeSizeGib });
+  return createHash("sha256").update(settings).digest("hex").slice(0, 8);
 }
 
 /** @internal */

@@ -1,3 +1,4 @@
+import { Token, ref } from "cdktf";
 import type { IConstruct } from "constructs";
 import { Construct } from "constructs";
 import { ImageReplica as ReplicaBinding } from "../../../lib/constructs/bindings/image-replica";
@@ -68,6 +69,11 @@ export interface EbsImageReplicaProps {
 /** A snapshot that is there, or will be before anything that depends on it begins. */
 export interface IEbsImageReplica extends IConstruct {
   readonly snapshotId: string;
+  /**
+   * The disk's size in GiB, rounded up.
+   * @default - not known
+   */
+  readonly sizeGib?: number;
   readonly condition?: Condition;
 }
 
@@ -82,6 +88,7 @@ export class EbsImageReplica extends Construct implements IEbsImageReplica {
   /** The generated class, for what this one does not offer. */
   readonly resource: ReplicaBinding;
   readonly snapshotId: string;
+  readonly sizeGib: number;
   readonly condition?: Condition;
 
   /** @throws SpillwayError, SpillwayErrors on bad props */
@@ -125,5 +132,7 @@ export class EbsImageReplica extends Construct implements IEbsImageReplica {
       lifecycle: { createBeforeDestroy: true },
     });
     this.snapshotId = attribute(this.resource, "snapshot_id");
+    const bytes = attribute(this.resource, "size_bytes").slice(2, -1);
+    this.sizeGib = Token.asNumber(ref(`ceil(${bytes} / 1073741824)`));
   }
 }

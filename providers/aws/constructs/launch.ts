@@ -44,7 +44,7 @@ export function makeLaunchTemplate(
           encrypted: "true",
           kmsKeyId: volume?.kmsKeyId,
           volumeType: "gp3",
-          volumeSize: volume?.sizeGib,
+          volumeSize: volume?.sizeGib ?? image.volumeSizeGib,
           iops: volume?.iops,
           throughput: volume?.throughputMibps,
           deleteOnTermination: "true",

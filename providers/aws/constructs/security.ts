@@ -41,7 +41,14 @@ export function makeSecurity(
   const balancer =
     props.balancer instanceof AwsLoadBalancer ? props.balancer.securityGroupId : attribute(own!, "id");
   const memberPort = props.memberPort ?? port;
-  const tcp = (at: number) => ({ ipProtocol: "tcp", fromPort: at, toPort: at, provider });
+  const tcp = (at: number, purpose: string) => ({
+    ipProtocol: "tcp",
+    fromPort: at,
+    toPort: at,
+    // Consoles show a rule's name; its description is not kept by every API where it refers to a group.
+    tags: { ...tags, Name: purpose },
+    provider,
+  });
   const to = props.allowTo ?? (props.ssm ? [HTTPS_ANYWHERE] : []);
   return {
     balancerGroup: own,
@@ -52,30 +59,26 @@ export function makeSecurity(
         (from, i) =>
           new VpcSecurityGroupIngressRule(scope, `users-${slug(from, i)}`, {
             securityGroupId: balancer,
-            description: "Users",
             ...peer(from),
-            ...tcp(port),
+            ...tcp(port, `${poolName}: users`),
           }),
       ),
       new VpcSecurityGroupEgressRule(scope, "balancer-to-members", {
         securityGroupId: balancer,
-        description: `Members of ${poolName}`,
         referencedSecurityGroupId: members,
-        ...tcp(memberPort),
+        ...tcp(memberPort, `${poolName}: balancer to members`),
       }),
       new VpcSecurityGroupIngressRule(scope, "members-from-balancer", {
         securityGroupId: members,
-        description: "Only the balancer",
         referencedSecurityGroupId: balancer,
-        ...tcp(memberPort),
+        ...tcp(memberPort, `${poolName}: only the balancer`),
       }),
       ...to.map(
         (egress, i) =>
           new VpcSecurityGroupEgressRule(scope, `members-to-${slug(egress.to, i)}-${egress.port}`, {
             securityGroupId: members,
-            description: "What members connect to of themselves",
             ...peer(egress.to),
-            ...tcp(egress.port),
+            ...tcp(egress.port, `${poolName}: members`),
           }),
       ),
     ],
