@@ -152,7 +152,7 @@ export class Rfc2136NameServer implements NameServer {
       if (!(error instanceof LostRace)) throw error;
       return this.sayWhoWon(key, present, error);
     }
-    await this.untilAnswered(key, spec, plan);
+    await this.untilAnswered(key, mark, plan);
     await this.follow(zone);
     return statusOfMark(key, mark);
   }
@@ -193,9 +193,12 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** A server may go on giving an old answer from a cache of its own. @throws SpillwayError when it does for long */
-  private async untilAnswered(key: string, spec: RecordSpec, plan: AnswerPlan): Promise<void> {
+  private async untilAnswered(key: string, mark: OwnershipMark, plan: AnswerPlan): Promise<void> {
     const until = Date.now() + this.settings.requestMs;
-    while (!(await this.isAnswered(key, spec, plan))) {
+    while (!(await this.isAnswered(key, mark.spec, plan))) {
+      // Somebody who came right after changed it again: what was asked for will never be answered.
+      const now = await this.look(key);
+      if (now?.mark.serial !== mark.serial) throw new LostRace(this.settings.server, `record ${key}`);
       if (Date.now() > until) throw stillOld(this.settings.server, key, this.settings.requestMs);
       await sleep(LOOK_MS);
     }
