@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { SitePorts } from "../../lib/site/ports";
 import { EbsSnapshotMaker } from "../../providers/aws/ebs/snapshot-maker";
 import { HaproxyBalancer } from "../../providers/haproxy";
@@ -15,12 +16,17 @@ export function portsOf(
     stateDir,
     nameServer: nameServer?.kind === "embedded" ? nameServer.listen : undefined,
   });
+  const instance = { file: join(stateDir, "instance") };
   return {
     ...embedded,
     ...(balancer.kind === "haproxy" ? { balancer: haproxy(stateDir, balancer) } : {}),
-    ...(nameServer?.kind === "powerdns" ? { nameServer: new PowerDnsNameServer(nameServer.options) } : {}),
     ...(ebs ? { snapshots: new EbsSnapshotMaker(ebs) } : {}),
-    ...(nameServer?.kind === "rfc2136" ? { nameServer: new Rfc2136NameServer(nameServer.options) } : {}),
+    ...(nameServer?.kind === "powerdns"
+      ? { nameServer: new PowerDnsNameServer({ ...nameServer.options, instance }) }
+      : {}),
+    ...(nameServer?.kind === "rfc2136"
+      ? { nameServer: new Rfc2136NameServer({ ...nameServer.options, instance }) }
+      : {}),
   };
 }
 

@@ -20,6 +20,10 @@ export interface SiteObservation {
   readonly failedTotal: number;
   /** Rate of the link to it, bits per second; 0 if unknown. */
   readonly linkBps: number;
+  /** Why its demand and users are not known yet, while its members are: their figures then mean nothing. */
+  readonly usersUnknown?: string;
+  /** For how long the demand and users told of were over, milliseconds. @default 0 */
+  readonly lateByMs?: number;
 }
 
 /** What was seen at one moment. JSON. */
