@@ -150,6 +150,16 @@ describe("a snapshot at a strict service", () => {
     expect(now.estimate).toMatchObject({ sendBytes: 0, presentBytes: image.length });
   });
 
+  it("tells a plan anew once blocks have arrived, though the rest is still to come", async () => {
+    const image = imageOf([1, 2, 3, 4, 5]);
+    await previewSnapshot(home.options(image));
+    let left = 2;
+    service.troubleOnPut = () => (left-- > 0 ? undefined : service.no("unauthorized", "no"));
+    await expect(home.push(image, { streams: 1 })).rejects.toThrow("no");
+    const { estimate } = await previewSnapshot(home.options(image));
+    expect(estimate.sendBytes).toBe(4 * BLOCK);
+  });
+
   it("goes on where the journal's disk is full, and says so", async () => {
     const image = imageOf([1, 2, 3, 4, 5]);
     let left = 2;
