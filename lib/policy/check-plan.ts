@@ -173,7 +173,7 @@ function removalOrder(check: PlanCheck, changes: readonly ResourceChange[]): Ref
   const ofCloud = cloudRecordOf(check);
   const isApart = check.manifest.addresses.cloudRecord !== undefined;
   const changesRecord = isApart
-    ? ofCloud !== undefined && removes(ofCloud)
+    ? ofCloud?.action === "delete"
     : record !== undefined && record.action !== "no-op";
   const found: Refusal[] = [];
   for (const change of removed) {
@@ -244,7 +244,7 @@ function apartAnswers(check: PlanCheck, record: ResourceChange): Refusal[] {
   const follow = `Make it follow \`weights\` of \`${variable}\`, as the Burst construct does.`;
   return [
     // Weight 0 would not do: it is answered when all others are unhealthy.
-    ...(ofCloud?.after !== undefined
+    ...(ofCloud && (ofCloud.after !== undefined || ofCloud.action === "forget")
       ? refuse(ofCloud, `the record would still send users to ${cloud.site} after the way home`, follow)
       : []),
     ...(weightOf(record.after) === 0

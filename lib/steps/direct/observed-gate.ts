@@ -31,6 +31,8 @@ export interface ObservedGateRequest {
   /** Who is asked for them. */
   readonly observer?: QueryObserver;
   readonly deadlineMs: number;
+  /** Between two looks. @default - the monitor's, but at least 1000 */
+  readonly intervalMs?: number;
 }
 
 /** What is made a moment ago may not be seen yet; what is not there after that is not there. */
@@ -56,7 +58,7 @@ export async function openObservedGate(request: ObservedGateRequest, context: St
     subject,
     what: `${request.successes} good looks in a row at ${subject}`,
     deadlineMs: request.deadlineMs,
-    intervalMs: Math.max(LEAST_INTERVAL_MS, request.monitor.intervalMs),
+    intervalMs: request.intervalMs ?? Math.max(LEAST_INTERVAL_MS, request.monitor.intervalMs),
     mend: MEND,
     look: async (): Promise<Look<void>> => {
       const seen = await lookAt(request, startedAt, context.signal);

@@ -97,5 +97,7 @@ function who({ count, until }: SeenUsers): string {
   if (count === undefined) return "who is there is not known";
   const at =
     until === undefined ? "" : ` (as of ${Math.max(0, Math.round((Date.now() - until) / 1_000))} s ago)`;
-  return count === 0 ? `no user was seen${at}` : `waiting for ${count} users to leave${at}`;
+  return count === 0
+    ? `no user was seen${at}`
+    : `waiting for ${count} ${count === 1 ? "user" : "users"} to leave${at}`;
 }

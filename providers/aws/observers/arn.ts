@@ -27,6 +27,16 @@ const TARGET_GROUP =
 const LOAD_BALANCER =
   /^arn:[a-z0-9-]+:elasticloadbalancing:([a-z0-9-]+):\d*:loadbalancer\/((app|net)\/([A-Za-z0-9-]+)\/[A-Za-z0-9]+)$/;
 
+/**
+ * A balancer by its ARN, and of the kind that it says itself. Undefined if it is of a kind whose users nobody counts. Pure.
+ * @param type what DescribeLoadBalancers calls it; the ARN decides when that is not known
+ */
+export function countedBalancer(arn: string, type: string | undefined): LoadBalancerName | undefined {
+  const parsed = tryParseLoadBalancerArn(arn);
+  if (!parsed || type === "gateway") return undefined;
+  return type === undefined ? parsed : { ...parsed, kind: type === "network" ? "net" : "app" };
+}
+
 /** Undefined if it is none. Pure. */
 export function tryParseTargetGroupArn(arn: string): TargetGroupName | undefined {
   const [, region, dimension, name] = TARGET_GROUP.exec(arn) ?? [];

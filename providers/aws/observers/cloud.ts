@@ -1,5 +1,6 @@
+import { QueryError } from "../../../lib/observers";
 import type { BurstManifest, CloudPlatform, SeenCloud } from "../../../lib/hook";
-import { parseLoadBalancerArn, parseTargetGroupArn } from "./arn";
+import { countedBalancer, parseLoadBalancerArn, parseTargetGroupArn } from "./arn";
 import { observerClients, type ObserverClients } from "./clients";
 import { availability } from "./health";
 import {
@@ -10,7 +11,16 @@ import {
   targetHealth,
   type Asking,
 } from "./looks";
-import { loadMetrics, metricQuery, readMetrics, userMetrics, userSeries, type Measured } from "./metrics";
+import {
+  failureMetrics,
+  latencyMetrics,
+  metricQuery,
+  readMetrics,
+  userMetrics,
+  userSeries,
+  type Measured,
+  type Metric,
+} from "./metrics";
 import { lastSettled, PERIOD_MS, seenUsers, type Series } from "./periods";
 import { RecordWeights } from "./record-weights";
 
@@ -82,7 +92,7 @@ export class AwsCloud implements CloudPlatform {
   /** What is not there has no members: before a burst there is no group, and perhaps no balancer. */
   private async lookAtHealth(asking: Asking): Promise<Health> {
     const { platform } = this;
-    const [group, target, balancerArn] = await Promise.all([
+    const [group, target, found] = await Promise.all([
       scalingGroup(asking, platform.autoScalingGroup),
       findTargetGroup(asking, { name: platform.targetGroup }),
       findLoadBalancer(asking, { name: platform.loadBalancer }),
@@ -91,11 +101,12 @@ export class AwsCloud implements CloudPlatform {
     const targets = (targetArn === undefined ? undefined : await targetHealth(asking, targetArn)) ?? [];
     const { up, members, wanted } = availability(targets, group);
     const seen = { members: wanted ?? members.length, membersUp: up };
+    const balancerArn = found?.LoadBalancerArn;
     if (targetArn === undefined || balancerArn === undefined || targets.length === 0) return seen;
     const behind = await groupsBehind(asking, balancerArn);
     const shared = behind.some((each) => each !== targetArn);
     const measured = {
-      balancer: parseLoadBalancerArn(balancerArn),
+      balancer: countedBalancer(balancerArn, found?.Type) ?? parseLoadBalancerArn(balancerArn),
       group: parseTargetGroupArn(targetArn),
       shared,
     };
@@ -106,14 +117,16 @@ export class AwsCloud implements CloudPlatform {
     const { kind } = measured.balancer;
     const now = Date.now();
     const from = now - WINDOW_MS;
-    const queries = [...userMetrics(kind, measured.shared), ...loadMetrics(kind)];
-    const read = await readMetrics(
-      this.clients,
-      asking.place,
-      queries.map((metric) => metricQuery(metric, measured)),
-      { from, to: now },
-      asking.signal,
-    );
+    const ask = (metrics: readonly Metric[]) => {
+      const queries = metrics.map((metric) => metricQuery(metric, measured));
+      return readMetrics(this.clients, asking.place, queries, { from, to: now }, asking.signal);
+    };
+    const [users, latency] = await Promise.all([
+      ask([...userMetrics(kind, measured.shared), ...failureMetrics(kind)]),
+      // Who does not tell quantiles (they cost more, and may be refused) tells of users all the same.
+      latencyMetrics(kind).length === 0 ? undefined : ask(latencyMetrics(kind)).catch(unlessUnseen),
+    ]);
+    const read = new Map([...users, ...(latency ?? [])]);
     for (const [period, count] of read.get("failed") ?? [])
       this.failed.set(period, Math.max(count, this.failed.get(period) ?? 0));
     const failedTotal = [...this.failed.values()].reduce((sum, count) => sum + count, 0);
@@ -151,6 +164,11 @@ export function loadOf(
     lateByMs: Math.max(0, now - period - PERIOD_MS),
     ...(count === undefined ? { usersUnknown: problem ?? "who is there is not known" } : {}),
   };
+}
+
+function unlessUnseen(error: unknown): undefined {
+  if (!(error instanceof QueryError)) throw error;
+  return undefined;
 }
 
 /** One answer, for a while. A failure is not remembered. */

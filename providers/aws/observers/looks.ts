@@ -7,6 +7,7 @@ import {
   DescribeLoadBalancersCommand,
   DescribeTargetGroupsCommand,
   DescribeTargetHealthCommand,
+  type LoadBalancer,
   type TargetGroup,
   type TargetHealthDescription,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
@@ -52,11 +53,11 @@ export async function groupsBehind(
   return TargetGroups.map(({ TargetGroupArn = "" }) => TargetGroupArn);
 }
 
-/** The ARN of a balancer, by ARN or by name. Undefined: there is none. @throws QueryError, AbortedError */
+/** A balancer, by ARN or by name. Undefined: there is none. @throws QueryError, AbortedError */
 export async function findLoadBalancer(
   { clients, place, signal }: Asking,
   by: { readonly arn: string } | { readonly name: string },
-): Promise<string | undefined> {
+): Promise<LoadBalancer | undefined> {
   const command = new DescribeLoadBalancersCommand(
     "arn" in by ? { LoadBalancerArns: [by.arn] } : { Names: [by.name] },
   );
@@ -65,7 +66,7 @@ export async function findLoadBalancer(
     (options) => clients.balancing.send(command, options),
     (error) => (isAbsent(error) ? { LoadBalancers: [], $metadata: {} } : undefined),
   );
-  return LoadBalancers?.[0]?.LoadBalancerArn;
+  return LoadBalancers?.[0];
 }
 
 /** Undefined: there is no such target group. @throws QueryError, AbortedError */

@@ -54,13 +54,16 @@ export function userMetrics(kind: LoadBalancerKind, shared: boolean): readonly M
   return shared ? [requests, ...REPORTED] : [requests, open, ...REPORTED];
 }
 
-/** What the hook wants to know besides. Pure. */
-export function loadMetrics(kind: LoadBalancerKind): readonly Metric[] {
+/** Answers 5xx that the balancer made itself. Pure. */
+export function failureMetrics(kind: LoadBalancerKind): readonly Metric[] {
   if (kind === "net") return [];
-  return [
-    { id: "p95", name: "TargetResponseTime", stat: "p95", of: "balancer" },
-    { id: "failed", name: "HTTPCode_ELB_5XX_Count", stat: "Sum", of: "balancer" },
-  ];
+  return [{ id: "failed", name: "HTTPCode_ELB_5XX_Count", stat: "Sum", of: "balancer" }];
+}
+
+/** How long the targets take. Pure. */
+export function latencyMetrics(kind: LoadBalancerKind): readonly Metric[] {
+  if (kind === "net") return [];
+  return [{ id: "p95", name: "TargetResponseTime", stat: "p95", of: "balancer" }];
 }
 
 /** A metric as CloudWatch is asked for it. Pure. */

@@ -1,8 +1,8 @@
 import { QueryError, type PoolObserver, type SeenAvailability, type SeenUsers } from "../../../lib/observers";
 import {
+  countedBalancer,
   parseLoadBalancerArn,
   parseTargetGroupArn,
-  tryParseLoadBalancerArn,
   type LoadBalancerName,
   type TargetGroupName,
 } from "./arn";
@@ -103,16 +103,15 @@ export class TargetGroupObserver implements PoolObserver {
     const arn = this.balancer?.arn ?? attached;
     // No balancer sends users here, so there is none.
     if (arn === undefined) return { count: 0, quietFrom: 0, until: now };
-    const balancer = this.balancer ?? tryParseLoadBalancerArn(arn);
-    if (!balancer) {
-      return { problem: `users of ${arn} cannot be counted: it is no Application or Network Load Balancer` };
-    }
     const [there, behind, targets] = await Promise.all([
       findLoadBalancer(asking, { arn }),
       groupsBehind(asking, arn),
       targetHealth(asking, this.group.arn),
     ]);
-    if (there === undefined || !targets) return undefined;
+    if (!there || !targets) return undefined;
+    const balancer = countedBalancer(arn, there.Type);
+    if (!balancer)
+      return { problem: `users of ${arn} cannot be counted: it is no Application or Network Load Balancer` };
     // Nothing serves users here; targets that are draining are still in the list.
     if (targets.length === 0) return { count: 0, quietFrom: 0, until: now };
     const shared = behind.some((each) => each !== this.group.arn);
