@@ -38,6 +38,8 @@ export interface AgentConfig {
   readonly balancer: BalancerConfig;
   readonly nameServer?: NameServerConfig;
   readonly prometheus?: PrometheusConfig;
+  /** Images become EBS snapshots, with the credentials of the agent's environment. */
+  readonly ebs?: { readonly region?: string };
 }
 
 /** What the command line said: it wins over the file. Paths are absolute. */

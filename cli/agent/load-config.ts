@@ -7,7 +7,7 @@ import { ConfigReader } from "./reader";
 
 const KNOWN = [
   ...["site", "state", "listen", "tokenFile", "tls", "retainImages"],
-  ...["launcher", "balancer", "nameServer", "prometheus"],
+  ...["launcher", "balancer", "nameServer", "prometheus", "ebs"],
 ];
 const SITE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -42,6 +42,7 @@ export function loadAgentConfig(path: string, flags: AgentFlags = {}): AgentConf
   const balancer = optional("balancer", (value) => readBalancer(reader, value));
   const nameServer = optional("nameServer", (value) => readNameServer(reader, value));
   const prometheus = optional("prometheus", (value) => readPrometheus(reader, value));
+  const ebs = optional("ebs", (value) => readEbs(reader, value));
   reader.done();
   return {
     site: present(site),
@@ -53,7 +54,15 @@ export function loadAgentConfig(path: string, flags: AgentFlags = {}): AgentConf
     balancer: balancer ?? { kind: "embedded" },
     nameServer: flags.nameServer ? { kind: "embedded", listen: flags.nameServer } : nameServer,
     prometheus,
+    ...(ebs && { ebs }),
   };
+}
+
+function readEbs(reader: ConfigReader, value: unknown): AgentConfig["ebs"] {
+  const from = reader.object(value, ["ebs"], ["region"]);
+  if (from?.region === undefined) return from && {};
+  const region = reader.text(from.region, ["ebs", "region"], "Write it as eu-central-1.");
+  return region === undefined ? undefined : { region };
 }
 
 function readSite(reader: ConfigReader, value: unknown): string | undefined {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { SitePorts } from "../../lib/site/ports";
+import { EbsSnapshotMaker } from "../../providers/aws/ebs/snapshot-maker";
 import { HaproxyBalancer } from "../../providers/haproxy";
 import { localPorts } from "../../providers/local";
 import { PowerDnsNameServer } from "../../providers/powerdns";
@@ -7,8 +8,10 @@ import { Rfc2136NameServer } from "../../providers/rfc2136";
 import type { AgentConfig } from "./config";
 
 /** What a site runs on, as configured. Starts nothing. */
-export function portsOf(config: Pick<AgentConfig, "stateDir" | "balancer" | "nameServer">): SitePorts {
-  const { stateDir, balancer, nameServer } = config;
+export function portsOf(
+  config: Pick<AgentConfig, "stateDir" | "balancer" | "nameServer" | "ebs">,
+): SitePorts {
+  const { stateDir, balancer, nameServer, ebs } = config;
   const embedded = localPorts({
     stateDir,
     nameServer: nameServer?.kind === "embedded" ? nameServer.listen : undefined,
@@ -17,6 +20,7 @@ export function portsOf(config: Pick<AgentConfig, "stateDir" | "balancer" | "nam
   return {
     ...embedded,
     ...(balancer.kind === "haproxy" ? { balancer: haproxy(stateDir, balancer) } : {}),
+    ...(ebs ? { snapshots: new EbsSnapshotMaker(ebs) } : {}),
     ...(nameServer?.kind === "powerdns"
       ? { nameServer: new PowerDnsNameServer({ ...nameServer.options, instance }) }
       : {}),

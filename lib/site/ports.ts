@@ -8,7 +8,9 @@ import type {
   RecordSpec,
   RecordStatus,
   ShiftPreparation,
+  SnapshotRequest,
 } from "./api";
+import type { StepContext } from "../wait";
 
 /**
  * What a site agent runs on. `lib` knows only these interfaces; `providers/*` implement them. Everything behind them is a process
@@ -19,6 +21,35 @@ export interface SitePorts {
   readonly balancer: Balancer;
   /** Only at a site that answers for the global name. */
   readonly nameServer?: NameServer;
+  /** Only at a site whose cloud takes images as snapshots. */
+  readonly snapshots?: SnapshotMaker;
+}
+
+/** A snapshot that is complete. */
+export interface MadeSnapshot {
+  readonly snapshotId: string;
+  readonly sizeBytes: number;
+}
+
+/** Makes snapshots of images that the site holds, in the cloud that the site is in. */
+export interface SnapshotMaker {
+  /** Where. @throws SpillwayError when that is not known */
+  region(): Promise<string>;
+  /**
+   * Idempotent: goes on with what was begun, and takes what is there.
+   * @param image its file, and the digest that it has
+   * @param directory where what must survive a restart is kept
+   */
+  make(
+    image: { readonly path: string; readonly digest: string },
+    request: SnapshotRequest,
+    directory: string,
+    context: StepContext,
+  ): Promise<MadeSnapshot>;
+  /** Undefined when there is none that is complete. @throws SpillwayError with code `part-unavailable` in its cause when it cannot be asked */
+  find(digest: string, signal: AbortSignal): Promise<MadeSnapshot | undefined>;
+  /** Idempotent. @throws SpillwayError with code `image-in-use` in its cause */
+  remove(snapshotId: string, digest: string, directory: string, signal: AbortSignal): Promise<void>;
 }
 
 /** What a look at a part of the site found. */

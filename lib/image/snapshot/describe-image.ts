@@ -1,7 +1,8 @@
 import { basename } from "node:path";
 import { formatBytes } from "../../duration";
 import { requireDigest, sha256 } from "../digest";
-import type { Extents, PartReport } from "../extents";
+import { Extents, mapExtents, type PartReport } from "../extents";
+import type { ImageSource } from "../source";
 import { indexedBlocks, type Block } from "../near/blocks";
 import { CanonicalImage } from "../near/canonical-image";
 import { ImageCache } from "../near/image-cache";
@@ -32,7 +33,7 @@ export interface DescribedImage {
 export async function describeImage(
   image: CanonicalImage,
   local: LocalSnapshots,
-  options: IndexOptions,
+  options: IndexOptions & { readonly holesCount?: boolean },
 ): Promise<DescribedImage> {
   const { digest: wanted, source, exact = false } = options;
   if (wanted !== undefined) requireDigest(wanted, source);
@@ -48,12 +49,23 @@ export async function describeImage(
   if (wanted !== undefined && found.digest !== wanted) throw wrongDigest(source, found.digest, wanted);
   if (!kept) await local.keepBlocksOfImage(found.digest, found.blocks);
   const volumeGib = volumeGibOf(image.sizeBytes);
-  const { inUse, parts } = image.map;
+  const { parts } = image.map;
+  const inUse = options.holesCount ? await usedWithHoles(image, options) : image.map.inUse;
   return {
-    ...{ digest: found.digest, sizeBytes: image.sizeBytes, inUseBytes: inUse.bytes, parts, volumeGib },
+    ...{ digest: found.digest, sizeBytes: image.sizeBytes, parts, volumeGib },
+    inUseBytes: image.map.inUse.bytes,
     blocks: withZeros(found.blocks, blocksOfVolume(volumeGib)),
     isUsed: (block) => isUsed(inUse, block),
   };
+}
+
+/** What its file systems use, wherever its file has holes. */
+async function usedWithHoles(image: CanonicalImage, { context }: IndexOptions): Promise<Extents> {
+  const { source } = image;
+  const whole: ImageSource = Object.create(source, {
+    allocated: { value: async () => Extents.whole(source.sizeBytes) },
+  }) as ImageSource;
+  return (await mapExtents(whole, { signal: context?.signal })).inUse;
 }
 
 function isUsed(inUse: Extents, block: number): boolean {

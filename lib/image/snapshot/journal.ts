@@ -20,6 +20,8 @@ const CHECK_AT = ID_AT + ID_BYTES;
 const CHECK_BYTES = 8;
 const HEADER_BYTES = CHECK_AT + CHECK_BYTES;
 const RECORD_BYTES = 8;
+/** Every block of the largest image, several times over. */
+const MAX_BYTES = 2 ** 30;
 
 /** Which snapshot a journal is about. */
 export interface JournalHead {
@@ -117,7 +119,7 @@ export class SnapshotJournal {
       throw error;
     }
     try {
-      return parseJournal(await handle.readFile());
+      return parseJournal(await readAll(handle));
     } finally {
       await handle.close();
     }
@@ -133,7 +135,7 @@ export class SnapshotJournal {
       throw error;
     }
     try {
-      const bytes = await handle.readFile();
+      const bytes = await readAll(handle);
       const content = parseJournal(bytes);
       if (content) {
         await handle.truncate(content.end);
@@ -170,6 +172,19 @@ export class SnapshotJournal {
     await this.handle.datasync();
     this.end += bytes.length;
   }
+}
+
+/** As much as a journal can have: what is no file has no end. */
+async function readAll(handle: FileHandle): Promise<Buffer> {
+  const { size } = await handle.stat();
+  const bytes = Buffer.alloc(Math.min(size, MAX_BYTES));
+  let length = 0;
+  while (length < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
 }
 
 async function writeAll(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {

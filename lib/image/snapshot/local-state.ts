@@ -26,6 +26,13 @@ interface Attempt {
   readonly salt: string;
 }
 
+/** What a plan was told. */
+interface Pinned<T> {
+  readonly told: T;
+  readonly basis: string;
+  readonly until: number;
+}
+
 /**
  * What this side remembers of snapshots, beside its indexes of images: what the blocks of images and snapshots are, which blocks a
  * pending snapshot has, what a plan was told. Without it everything can be found out again, at a price.
@@ -97,22 +104,32 @@ export class LocalSnapshots {
     return salt;
   }
 
-  /** Tells a plan what another was told that was made of the same. @param now what it is told if there was none */
-  async pin<T extends object>(key: SnapshotKey, now: T): Promise<T> {
+  /**
+   * Tells a plan what another was told that was made of the same.
+   * @param now what it is told if there was none
+   * @param basis what it was made of: blocks that arrived since are told; undefined once the snapshot is complete
+   */
+  async pin<T extends object>(key: SnapshotKey, now: T, basis: string | undefined): Promise<T> {
     const path = this.pinPath(key);
-    const pinned = await readJson<{ readonly told: T; readonly until: number }>(path);
-    const told = pinned && pinned.until > Date.now() ? pinned.told : now;
-    await writeWhole(path, JSON.stringify({ told, until: Date.now() + PIN_MS })).catch(() => undefined);
+    const pinned = await readJson<Pinned<T>>(path);
+    const isSame = pinned && pinned.until > Date.now() && (basis ?? pinned.basis) === pinned.basis;
+    const told = isSame ? pinned.told : now;
+    const kept: Pinned<T> = {
+      told,
+      basis: isSame ? pinned.basis : (basis ?? ""),
+      until: Date.now() + PIN_MS,
+    };
+    await writeWhole(path, JSON.stringify(kept)).catch(() => undefined);
     return told;
   }
 
   /** What was planned is done. */
   async unpinSoon(key: SnapshotKey): Promise<void> {
     const path = this.pinPath(key);
-    const pinned = await readJson<{ readonly told: unknown; readonly until: number }>(path);
+    const pinned = await readJson<Pinned<unknown>>(path);
     if (!pinned) return;
     const until = Math.min(pinned.until, Date.now() + PIN_AFTER_MS);
-    await writeWhole(path, JSON.stringify({ told: pinned.told, until })).catch(() => undefined);
+    await writeWhole(path, JSON.stringify({ ...pinned, until })).catch(() => undefined);
   }
 
   /** The snapshot of an image was deleted: nothing that was told or begun for it counts any more. */

@@ -42,6 +42,12 @@ export interface SnapshotOptions extends SourceOptions {
   readonly bandwidth?: readonly BandwidthPlan[];
   /** Where digests, journals and plans are kept. @default $XDG_CACHE_HOME/spillway or ~/.cache/spillway */
   readonly cacheDirectory?: string;
+  /**
+   * What of the image its file systems use counts as used also where its file has a hole: of a file that was put together from what
+   * somebody sent, holes say nothing.
+   * @default false
+   */
+  readonly holesCount?: boolean;
   /** Requests at once, at most. @default 64 */
   readonly streams?: number;
   /** See {@link Turns}. */

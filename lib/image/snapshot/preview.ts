@@ -57,7 +57,8 @@ export async function previewSnapshot(options: PreviewOptions): Promise<Snapshot
       ...{ etaMs: Math.ceil((sendBytes * 8_000) / rateBps), rateBps },
       rateIs: measured === undefined ? "assumed" : "measured",
     };
-    const estimate = options.pin === false ? now : await work.local.pin(work.key, now);
+    const estimate =
+      options.pin === false ? now : await work.local.pin(work.key, now, plan && `${plan.name} ${arrived}`);
     const parentId = plan?.parent?.id;
     return { digest, sizeBytes, inUseBytes, snapshotId: complete?.id, parentId, estimate };
   } finally {

@@ -109,7 +109,7 @@ class Push {
         if (now?.state === "completed" && error.code === "conflict") return this.seal(begun, 0);
         if (round === MAX_ROUNDS) throw error;
         this.work.reporter.say(() => `beginning anew: ${messageOf(error)}`);
-        await this.abandon(id, now);
+        await this.abandon(id, now !== undefined);
       }
     }
   }
@@ -122,7 +122,7 @@ class Push {
   private async begin(found: readonly KnownSnapshot[]): Promise<Begun> {
     const { work } = this;
     const { service, turns } = work;
-    for (const { id, state } of found) if (state === "error") await this.remove(id);
+    for (const { id, state } of found) if (state === "error") await this.abandon(id, true);
     const plan = await planSnapshot(work);
     const resumed = await this.resume(plan);
     if (resumed) return resumed;
@@ -184,7 +184,7 @@ class Push {
     }
     // What was begun right before may not be known yet: its token gives it again.
     if (now || Date.now() - noted.startedAt > (this.options.unknownMs ?? 120_000))
-      await this.abandon(id, now);
+      await this.abandon(id, now !== undefined);
     await rm(this.journalPath, { force: true });
     return undefined;
   }
@@ -265,9 +265,9 @@ class Push {
   }
 
   /** What was begun and cannot be gone on with: the next is begun under another token. */
-  private async abandon(id: string, now: KnownSnapshot | undefined): Promise<void> {
+  private async abandon(id: string, isThere: boolean): Promise<void> {
     await this.work.local.renewSalt(this.work.key);
-    if (now) await this.remove(id);
+    if (isThere) await this.remove(id);
     await rm(this.journalPath, { force: true }).catch(() => undefined);
   }
 

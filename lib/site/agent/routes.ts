@@ -18,6 +18,8 @@ import {
   checkDigest,
   checkEstimate,
   checkSegmentId,
+  checkSnapshotId,
+  checkSnapshotRequest,
   checkTransferId,
   checkTransferRequest,
 } from "./image-bodies";
@@ -29,6 +31,7 @@ import type { Pools } from "./pools";
 import { AgentError } from "./problems";
 import type { Reviver } from "./reviver";
 import type { Answer, Request, Route } from "./router";
+import type { Snapshots } from "./snapshots";
 
 /** What the routes act upon. */
 export interface SiteRooms {
@@ -39,13 +42,20 @@ export interface SiteRooms {
   readonly balancer: Reviver;
   readonly pools: Pools;
   readonly images: Images;
+  readonly snapshots: Snapshots;
   readonly records: NameRecords;
   readonly events: EventLog;
 }
 
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
-  return [...siteRoutes(rooms), ...imageRoutes(rooms), ...poolRoutes(rooms), ...recordRoutes(rooms)];
+  return [
+    ...siteRoutes(rooms),
+    ...imageRoutes(rooms),
+    ...snapshotRoutes(rooms),
+    ...poolRoutes(rooms),
+    ...recordRoutes(rooms),
+  ];
 }
 
 function siteRoutes(rooms: SiteRooms): readonly Route[] {
@@ -154,6 +164,36 @@ function imageRoutes({ images }: SiteRooms): readonly Route[] {
       handle: async (request) => {
         const id = transfer(request);
         return ok(await images.complete(id, checkCompletion(request.json, `transfer ${id}`)));
+      },
+    },
+  ];
+}
+
+function snapshotRoutes({ snapshots }: SiteRooms): readonly Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/snapshots",
+      takes: "json",
+      handle: async (request) => {
+        const image = digest(request);
+        const wanted = checkSnapshotRequest(request.json, `snapshot of image ${image}`);
+        return accepted(await snapshots.make(image, wanted));
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/images/{digest}/snapshots",
+      takes: "nothing",
+      handle: async (request) => ok(await snapshots.status(digest(request), request.signal)),
+    },
+    {
+      method: "DELETE",
+      path: "/v1/images/{digest}/snapshots/{snapshotId}",
+      takes: "nothing",
+      handle: (request) => {
+        const id = checkSnapshotId(request.path.snapshotId);
+        return snapshots.remove(digest(request), id, request.signal).then(gone);
       },
     },
   ];

@@ -1,2 +1,3 @@
+export * from "./site-snapshot";
 export * from "./snapshot";
 export * from "./transfer";

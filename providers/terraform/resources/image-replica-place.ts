@@ -30,7 +30,8 @@ export type Made = Pick<Replica, "id" | "digest" | "size_bytes" | "snapshot_id">
 
 /** Where a replica is: at a site, or at AWS. */
 export interface ReplicaPlace {
-  preview(choice: Choice, ctx: ReplicaContext): Promise<Known>;
+  /** The id where it can be told before it is made. */
+  preview(choice: Choice, ctx: ReplicaContext): Promise<Omit<Known, "id"> & Partial<Pick<Known, "id">>>;
   create(choice: Choice, ctx: ReplicaContext): Promise<Made>;
   /** Null when it is gone. Silence is not absence. */
   read(state: Replica, ctx: ReplicaContext): Promise<Replica | null>;
@@ -76,7 +77,7 @@ export class SitePlace implements ReplicaPlace {
   }
 }
 
-function requestOf(site: string, choice: Choice, client: Client): TransferRequest {
+export function requestOf(site: string, choice: Choice, client: Client): TransferRequest {
   const { source, digest, exact, format, bandwidth } = choice;
   return {
     ...{ site, source: client.path(source), digest: digest ?? undefined, exact: exact ?? false },

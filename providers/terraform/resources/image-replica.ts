@@ -3,6 +3,7 @@ import { indexImage } from "../../../lib/image";
 import { findImage, parseSiteAnd, replicaId, tryParseSnapshotReplicaId } from "../../../lib/steps";
 import { defineResource, isUnknown, isWhollyKnown, UNKNOWN, type PlanConfig } from "../plugin";
 import type { Client } from "./client";
+import { AgentEbsPlace } from "./image-replica-agent";
 import { EbsPlace, importSnapshot } from "./image-replica-ebs";
 import {
   formatOf,
@@ -32,6 +33,13 @@ export const imageReplica = defineResource<Client>()({
     }
     if (ebs === null || isUnknown(ebs)) return;
     if (!isEbs) error(["ebs"], '`ebs` counts only with `target = "ebs"`', "Take it out, or set the target.");
+    if (site !== null && !isUnknown(site) && ebs.region !== null) {
+      error(
+        ["ebs", "region"],
+        "`ebs.region` is given beside `site`",
+        "Leave it out: the agent's region counts.",
+      );
+    }
     const { parent_snapshot_id: parent, encrypted, kms_key_id: key, tags } = ebs;
     if (parent !== null && (encrypted !== null || key !== null)) {
       error(
@@ -130,7 +138,7 @@ type Where = Pick<Replica, "site" | "target" | "ebs">;
 
 /** @throws SpillwayError when it is nowhere */
 function placeOf({ site, target, ebs }: Where): ReplicaPlace {
-  if (target === "ebs") return new EbsPlace(ebs);
+  if (target === "ebs") return site === null ? new EbsPlace(ebs) : new AgentEbsPlace(site, ebs);
   if (site !== null) return new SitePlace(site);
   throw new SpillwayError({
     place: "spillway_image_replica",

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { messageOf } from "../../../../lib/errors";
+import { dropSnapshot } from "../../../../lib/steps";
 import type { EbsService } from "../../../../providers/aws/ebs";
 import { bytesOf, listening, writeOld } from "../../../lib/image/support/images";
 import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/moto";
@@ -187,4 +188,42 @@ describeWithMoto("a snapshot in trouble", () => {
       name === "ec2:GetEbsEncryptionByDefault" ? { status: 403, type: "UnauthorizedOperation" } : undefined;
     await arrives();
   });
+});
+
+const IMAGES =
+  "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123</imageId><name>shop-1</name></item></imagesSet></DescribeImagesResponse>";
+
+describeWithMoto("a snapshot that a machine image uses", () => {
+  it("is waited for, and then not deleted: the machine image is named", async () => {
+    const own = await startMoto();
+    Object.assign(process.env, own.environment);
+    const folder = new Home();
+    const service = await openEbs();
+    try {
+      const made = await folder.push(writeOld(join(folder.path, "shop.raw"), bytesOf(1, BLOCK)), service);
+      const inFront = await FaultProxy.before(own.endpoint);
+      // The emulator makes a snapshot of its own for each machine image.
+      inFront.fault = ({ name }) => {
+        if (name === "ec2:DeleteSnapshot") return { status: 400, type: "InvalidSnapshot.InUse" };
+        return name === "ec2:DescribeImages" ? { answer: IMAGES } : undefined;
+      };
+      process.env.AWS_ENDPOINT_URL = inFront.endpoint;
+      const faulty = await openEbs();
+      const what = { id: made.snapshotId, digest: made.digest, region: "us-east-1" };
+      const text = await failure(dropSnapshot(faulty, what, listening(), 1_000));
+      expect(text).toContain(`is in use by the machine image ami-0123 (shop-1)`);
+      expect(inFront.count("ec2:DeleteSnapshot")).toBeGreaterThan(1);
+      // It was deregistered meanwhile.
+      setTimeout(() => (inFront.fault = () => undefined), 500);
+      await dropSnapshot(faulty, what, listening(), 2_000);
+      expect(await service.get(made.snapshotId, {})).toBeUndefined();
+      faulty.close();
+      await inFront.close();
+    } finally {
+      service.close();
+      folder.remove();
+      await own.stop();
+      process.env = { ...before };
+    }
+  }, 60_000);
 });

@@ -14,6 +14,8 @@ export type Fault =
   | "hang"
   | "drop"
   | { readonly status: number; readonly type: string; readonly message?: string; readonly headers?: object }
+  /** An answer of EC2: XML. */
+  | { readonly answer: string }
   /** The service's own answer with other headers. */
   | { readonly headersOfAnswer: Record<string, string> };
 
@@ -69,6 +71,11 @@ export class FaultProxy {
     if (fault === "hang") return;
     if (fault === "drop") return void asked.socket.destroy();
     if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+    if (fault && "answer" in fault) {
+      answer.writeHead(200, { "content-type": "text/xml" });
+      answer.end(fault.answer);
+      return;
+    }
     if (fault && "status" in fault) {
       const { status, type, message = type, headers } = fault;
       const isEc2 = call.name.startsWith("ec2:");
@@ -87,7 +94,7 @@ export class FaultProxy {
     const { method, url, headers } = asked;
     const { hostname, port } = this.target;
     const onward = request({ hostname, port, method, path: url, headers }, (reply) => {
-      answer.writeHead(reply.statusCode ?? 500, { ...reply.headers, ...(fault?.headersOfAnswer ?? {}) });
+      answer.writeHead(reply.statusCode ?? 500, { ...reply.headers, ...fault?.headersOfAnswer });
       reply.pipe(answer);
     });
     onward.on("error", () => answer.destroy());
