@@ -117,7 +117,20 @@ describeWithMoto("spillway_gate with aws", () => {
     configure({ aws: { target_group_arn: region.groupArn }, successes: 1 });
     await folder.must("init", "-no-color");
     await folder.must("import", "-no-color", "spillway_gate.g", "aws/us-east-1/shop");
+    const id = (): string =>
+      /"id": "(aws[^"]+)"/.exec(readFileSync(join(folder.folder, "terraform.tfstate"), "utf8"))?.[1] ?? "";
+    const imported = id();
+    // To name the region that it is in is no change, and another one is another gate.
+    const inRegion = (name: string) => ({
+      aws: { target_group_arn: region.groupArn, region: name },
+      successes: 1,
+    });
+    configure(inRegion("us-east-1"));
     await folder.must("apply", "-auto-approve", "-no-color");
+    expect(id()).toBe(imported);
+    configure(inRegion("eu-central-1"));
+    expect(await folder.must("plan", "-no-color")).toMatch(/forces replacement/);
+    configure(inRegion("us-east-1"));
     process.env.AWS_ENDPOINT_URL = "http://127.0.0.1:1";
     const planned = await folder.run(["plan", "-no-color", "-detailed-exitcode"]);
     expect(planned.code).toBe(0);
