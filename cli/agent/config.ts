@@ -24,6 +24,7 @@ export interface PrometheusConfig {
   readonly caFile?: string;
   readonly user?: string;
   readonly passwordFile?: string;
+  readonly allowPlainHttp?: boolean;
 }
 
 /** How a site's agent runs, and on what. Paths are absolute. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { readBalancer } from "./balancer";
 import { DEFAULT_LISTEN, type AgentConfig, type AgentFlags, type PrometheusConfig } from "./config";
 import { readNameServer } from "./name-server";
+import { prometheusProblems } from "../../providers/prometheus";
 import { ConfigReader } from "./reader";
 
 const KNOWN = [
@@ -77,7 +78,7 @@ function readPrometheus(reader: ConfigReader, value: unknown): PrometheusConfig 
   const from = reader.object(
     value,
     ["prometheus"],
-    ["endpoint", "tokenFile", "caFile", "user", "passwordFile"],
+    ["endpoint", "tokenFile", "caFile", "user", "passwordFile", "allowPlainHttp"],
   );
   if (from === undefined) return undefined;
   const endpoint = reader.url(from.endpoint, at("endpoint"), "http://192.0.2.90:9090");
@@ -94,8 +95,13 @@ function readPrometheus(reader: ConfigReader, value: unknown): PrometheusConfig 
   if (from.tokenFile !== undefined && from.user !== undefined) {
     reader.found(at("tokenFile"), "is given beside `user`", "Prometheus takes one of both: leave one out.");
   }
+  const allowPlainHttp =
+    from.allowPlainHttp === undefined ? undefined : reader.flag(from.allowPlainHttp, at("allowPlainHttp"));
   if (endpoint === undefined) return undefined;
-  const said = Object.entries({ ...files, user }).filter(([, each]) => each !== undefined);
+  for (const found of prometheusProblems({ endpoint, ...files, user, allowPlainHttp }, ""))
+    // The rest was found above, as it is written here.
+    if (found.attribute?.[0] === "endpoint") reader.add(["prometheus"], found);
+  const said = Object.entries({ ...files, user, allowPlainHttp }).filter(([, each]) => each !== undefined);
   return { endpoint, ...Object.fromEntries(said) };
 }
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { SitePorts } from "../../lib/site/ports";
 import { HaproxyBalancer } from "../../providers/haproxy";
 import { localPorts } from "../../providers/local";
@@ -12,11 +13,16 @@ export function portsOf(config: Pick<AgentConfig, "stateDir" | "balancer" | "nam
     stateDir,
     nameServer: nameServer?.kind === "embedded" ? nameServer.listen : undefined,
   });
+  const instance = { file: join(stateDir, "instance") };
   return {
     ...embedded,
     ...(balancer.kind === "haproxy" ? { balancer: haproxy(stateDir, balancer) } : {}),
-    ...(nameServer?.kind === "powerdns" ? { nameServer: new PowerDnsNameServer(nameServer.options) } : {}),
-    ...(nameServer?.kind === "rfc2136" ? { nameServer: new Rfc2136NameServer(nameServer.options) } : {}),
+    ...(nameServer?.kind === "powerdns"
+      ? { nameServer: new PowerDnsNameServer({ ...nameServer.options, instance }) }
+      : {}),
+    ...(nameServer?.kind === "rfc2136"
+      ? { nameServer: new Rfc2136NameServer({ ...nameServer.options, instance }) }
+      : {}),
   };
 }
 

@@ -12,6 +12,7 @@ import { parseEndpoint } from "../endpoint";
 import { cloudPlatform, sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
+import { priceBook } from "../prices";
 import { attachedTerraform } from "../terraform-environment";
 
 export interface RunOptions {
@@ -21,12 +22,15 @@ export interface RunOptions {
   readonly json?: boolean;
   /** Where the hook's metrics are served: HOST:PORT. */
   readonly metrics?: string;
+  /** A price table that wins over the built-in one. */
+  readonly prices?: string;
 }
 
 /** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
 export async function run(options: RunOptions): Promise<number> {
   const signal = AbortSignal.any([interruptSignal(), readerGone()]);
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
+  const prices = priceBook(options.prices);
   const sites = new SiteDirectory(loaded.manifest.sites);
   const sides = sideObservers(loaded.manifest.observers);
   const platform = await cloudPlatform(loaded.manifest);
@@ -42,6 +46,7 @@ export async function run(options: RunOptions): Promise<number> {
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
       observe: siteObserver({ manifest: loaded.manifest, sites, sides, ...(platform ? { platform } : {}) }),
+      prices,
       signal,
       onEvent: (event) => {
         metrics.see(event);

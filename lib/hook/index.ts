@@ -36,3 +36,4 @@ export { propose, type Proposal, type ProposalOptions } from "./propose";
 export { ParametersFile } from "./flip";
 export { PrePositioner, type PrePositionStatus, type SeenByLoop } from "./pre-positioner";
 export { imageLink, type ImageLink } from "./image-link";
+export { parsePriceTable, PriceBook, type PriceTable } from "../review/cost";

@@ -24,6 +24,7 @@ import type { BurstPolicy } from "./manifest";
 import type { Clock, HookOptions } from "./options";
 import { platformProgress } from "./platform-progress";
 import type { PrePositioner } from "./pre-positioner";
+import { tellingOf } from "./plan-text";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
 import { isShiftForeseen } from "./shift-ahead";
@@ -263,6 +264,7 @@ export class Loop {
         wanted: work.wanted,
         observation: () => this.observation,
         advice: () => this.parts.prePositioner?.advice,
+        telling: tellingOf(this.parts),
         signal: work.stop.signal,
         emit: (fact) => this.tell(fact),
         note: (note) => this.noteStep(work, note),
@@ -352,7 +354,7 @@ export class Loop {
     const at = clock.now();
     try {
       const request = { manifest, parameters, scratch, terraform, wanted, observation, signal, emit, at };
-      const outcome = await makeProposal(request);
+      const outcome = await makeProposal({ ...request, telling: tellingOf(this.parts) });
       if (outcome.kind === "refused") return this.refused(outcome.refusals);
       const { branch, commit } = outcome;
       this.proposed = wanted;

@@ -31,7 +31,7 @@ import type { ProblemReport } from "../errors";
  * | PUT    /v1/pools/{name}/gate          | {@link GateSpec} | {@link PoolStatus}: notes who admitted the pool |
  * | POST   /v1/pools/{name}/quiesce       | {@link QuiesceSpec} | {@link PoolTraffic} |
  * | GET    /v1/pools/{name}/traffic       |                 | {@link PoolTraffic} |
- * | GET    /v1/records                  |                 | `{ records: RecordStatus[] }`; none at a site without a name server |
+ * | GET    /v1/records                  |                 | `{ records: RecordStatus[] }`; none at a site without a name server; with serial 0 what was declared and is not held so (yet) |
  * | PUT    /v1/records/{name}             | {@link RecordSpec} | {@link RecordStatus} |
  * | GET    /v1/records/{name}             |                 | {@link RecordStatus}; 404 |
  * | DELETE /v1/records/{name}?owner=      |                 | 204 |

@@ -133,7 +133,7 @@ export interface NameServer {
   readonly kind?: string;
   /**
    * Its records are kept beyond the agent's own state, and others may write there: one of this agent's that the agent does not know
-   * is taken up, and removed only when that is asked for. Otherwise it holds what the agent knows, and nothing besides.
+   * is taken up, put for its owner only, and removed only when that is asked for. Otherwise it holds what the agent knows, and nothing besides.
    * @default false
    */
   readonly keepsRecords?: boolean;
@@ -141,10 +141,21 @@ export interface NameServer {
   start(): Promise<void>;
   /** `address:port` it answers on, UDP and TCP. */
   readonly endpoint: string;
-  put(name: string, spec: RecordSpec): Promise<RecordStatus>;
+  /**
+   * @param signal ends the waits within it (a warm-up, a TTL, secondaries): nobody waits for the answer any more. What was written
+   * already stays. @default - each wait has its own end only
+   * @throws AbortedError when it was ended so
+   */
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus>;
   get(name: string): Promise<RecordStatus | undefined>;
   list(): Promise<readonly RecordStatus[]>;
-  remove(name: string): Promise<void>;
+  /**
+   * May this agent change the record, which `list` has and the agent does not know? One of another agent of the same name is answered
+   * and read, and left alone. @default - all that it lists
+   */
+  takesUp?(name: string): Promise<boolean>;
+  /** @param signal as of {@link NameServer.put} */
+  remove(name: string, signal?: AbortSignal): Promise<void>;
   /** Looks whether it can do its work, and changes nothing. @default - there is nothing that could be wrong */
   check?(signal: AbortSignal): Promise<PartCheck>;
   /**

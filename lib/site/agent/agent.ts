@@ -126,6 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     open(router);
     // First of all, what is under way is answered.
     closing.push(() => server.close());
+    closing.push(() => records.interrupt());
     events.add("agent-started", site, `${server.endpoint}, version ${version}, process ${process.pid}`);
     started = true;
     return { endpoint: server.endpoint, close };
