@@ -1,4 +1,4 @@
-import { AbortedError, messageOf, SpillwayError } from "../errors";
+import { messageOf, SpillwayError } from "../errors";
 import type { SiteObservation } from "../policy";
 import type { BurstManifest } from "./manifest";
 
@@ -22,6 +22,9 @@ export interface CloudPlatform {
   close(): void;
 }
 
+/** The hook looks at on-premises meanwhile: a platform that hangs must not keep it from that for long. */
+const LOOK_MS = 5_000;
+
 /** The cloud's side of an observation. Throws for nobody but who stops it: what cannot be asked is not reachable. */
 export async function observeCloud(
   cloud: BurstManifest["cloud"],
@@ -33,13 +36,15 @@ export async function observeCloud(
     ...{ site, memberCapacityRps, demandRps: 0, members: 0, membersUp: 0, sessions: 0 },
     ...{ openConnections: 0, queued: 0, p95Ms: 0, failedTotal: 0, linkBps: 0 },
   };
-  if (!platform) return { ...nothing, reachable: false, problem: "nobody was given that sees its platform" };
+  const unseen = (problem: string) => ({ ...nothing, reachable: false, unseen: true, problem });
+  if (!platform) return unseen("nobody was given that sees its platform");
+  const inTime = AbortSignal.timeout(LOOK_MS);
   try {
-    return { ...nothing, reachable: true, ...(await platform.look(signal)) };
+    return { ...nothing, reachable: true, ...(await platform.look(AbortSignal.any([signal, inTime]))) };
   } catch (error) {
-    if (error instanceof AbortedError || signal.aborted) throw error;
-    const problem = error instanceof SpillwayError ? error.report.problem : messageOf(error);
-    return { ...nothing, reachable: false, problem };
+    if (signal.aborted) throw error;
+    if (inTime.aborted) return unseen(`its platform did not answer within ${LOOK_MS / 1_000} s`);
+    return unseen(error instanceof SpillwayError ? error.report.problem : messageOf(error));
   }
 }
 
@@ -49,9 +54,9 @@ export async function platformWeights(
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, number>> | undefined> {
   try {
-    return await platform?.weights(signal);
+    return await platform?.weights(AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]));
   } catch (error) {
-    if (error instanceof AbortedError || signal.aborted) throw error;
+    if (signal.aborted) throw error;
     return undefined;
   }
 }

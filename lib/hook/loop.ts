@@ -22,6 +22,7 @@ import type { ParametersFile } from "./flip";
 import type { Journal, JournalFact } from "./journal";
 import type { BurstPolicy } from "./manifest";
 import type { Clock, HookOptions } from "./options";
+import { platformProgress } from "./platform-progress";
 import type { PrePositioner } from "./pre-positioner";
 import { tellingOf } from "./plan-text";
 import { makeProposal } from "./proposal";
@@ -126,6 +127,12 @@ export class Loop {
   onProgress(progress: ProviderProgress): void {
     if (this.work) this.work.progress = progress;
     this.parts.emit({ kind: "progress", progress });
+  }
+
+  private tell(fact: EventFact): void {
+    this.parts.emit(fact);
+    const progress = fact.kind === "terraform" ? platformProgress(fact.event) : undefined;
+    if (progress) this.onProgress({ ...progress, at: this.parts.clock.now() });
   }
 
   private async turn(): Promise<void> {
@@ -259,7 +266,7 @@ export class Loop {
         advice: () => this.parts.prePositioner?.advice,
         telling: tellingOf(this.parts),
         signal: work.stop.signal,
-        emit,
+        emit: (fact) => this.tell(fact),
         note: (note) => this.noteStep(work, note),
       });
       if (outcome.kind === "overtaken") {

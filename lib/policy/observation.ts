@@ -5,6 +5,8 @@ export interface SiteObservation {
   readonly reachable: boolean;
   /** Why it could not be asked. */
   readonly problem?: string;
+  /** It is not the site that is silent but who sees it, so that silence says nothing of whether it serves. @default false */
+  readonly unseen?: boolean;
   /** Requests per second that reach it. */
   readonly demandRps: number;
   /** Members of the pool, and those of them that are up. */

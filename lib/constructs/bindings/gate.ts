@@ -62,7 +62,7 @@ export interface GateAws {
   */
   readonly loadBalancerArn?: string;
   /**
-  * Where it is. Default: the region in `target_group_arn`.
+  * Where it is; another one makes it another gate. Default: the region in `target_group_arn`.
   */
   readonly region?: string;
   /**

@@ -1,3 +1,4 @@
+import { AbortedError } from "../../../lib/errors";
 import { QueryError } from "../../../lib/observers";
 import type { BurstManifest, CloudPlatform, SeenCloud } from "../../../lib/hook";
 import { countedBalancer, parseLoadBalancerArn, parseTargetGroupArn } from "./arn";
@@ -171,18 +172,24 @@ function unlessUnseen(error: unknown): undefined {
   return undefined;
 }
 
-/** One answer, for a while. A failure is not remembered. */
+/** One answer, for a while. A failure is one too: who asks for fewer requests is not asked every second. */
 class Remembered<T> {
-  private last: { readonly at: number; readonly value: T } | undefined;
+  private last: { readonly at: number; readonly value: Promise<T> } | undefined;
 
   constructor(private readonly forMs: number) {}
 
   async ask(look: () => Promise<T>): Promise<T> {
     const now = performance.now();
     if (this.last && now - this.last.at < this.forMs) return this.last.value;
-    const value = await look();
+    const value = look();
     this.last = { at: now, value };
-    return value;
+    try {
+      return await value;
+    } catch (error) {
+      // Whoever stopped it knows nothing of what it would have said.
+      if (error instanceof AbortedError) this.forget();
+      throw error;
+    }
   }
 
   forget(): void {

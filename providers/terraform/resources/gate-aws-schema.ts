@@ -32,9 +32,8 @@ export const awsAttributes = {
   region: a
     .string()
     .optional()
-    .forceNew()
     .check(isNotEmpty)
-    .describe("Where it is. Default: the region in `target_group_arn`."),
+    .describe("Where it is; another one makes it another gate. Default: the region in `target_group_arn`."),
   target_group_arn: a
     .string()
     .forceNew()

@@ -38,12 +38,15 @@ export const gate = defineResource<Client>()({
     }
   },
 
-  async modifyPlan({ plan }, ctx) {
+  async modifyPlan({ prior, plan, requireReplace }, ctx) {
     const { client } = ctx;
     await checkQueries(client, "open_when", plan.open_when, ctx);
     await checkQueries(client, "users", plan.users, ctx);
     if (!isUnknown(plan.aws) && plan.aws !== null) {
-      plan.site = awsSite(plan.aws) ?? UNKNOWN;
+      const site = awsSite(plan.aws);
+      plan.site = site ?? UNKNOWN;
+      // To name the region that it is in already changes nothing.
+      if (prior && site !== undefined && site !== prior.site) requireReplace(["aws", "region"]);
       return;
     }
     if (isUnknown(plan.pool) || plan.pool === null) return;
@@ -111,7 +114,7 @@ export const gate = defineResource<Client>()({
         id: `${name}#${randomUUID()}`,
         site: `aws/${region}`,
         pool: null,
-        aws: { ...NO_AWS, region, target_group_arn: arn },
+        aws: { ...NO_AWS, region: null, target_group_arn: arn },
       };
     }
     if (name.startsWith("aws/") && tryParsePoolId(name) === undefined) return null;

@@ -102,7 +102,9 @@ test("a platform that cannot be asked makes the cloud unreachable and the weight
       new SpillwayError({ place: "AWS", problem: "the AWS credentials have expired", mend: "Renew them." }),
     );
   const seen = await observe(platform({ look: fails, weights: fails }));
-  expect(seen.cloud).toMatchObject({ reachable: false, problem: "the AWS credentials have expired" });
+  expect(seen.cloud).toMatchObject({
+    ...{ reachable: false, unseen: true, problem: "the AWS credentials have expired" },
+  });
   expect(seen.recordWeights).toBeUndefined();
   expect((await observe(undefined)).cloud).toMatchObject({ reachable: false });
 });

@@ -227,3 +227,16 @@ test("demand that is not known yet ends nothing and shrinks nothing, and what is
   );
   expect(unknown.at(-1)?.decision.reason).toMatch(/demand at site cloud is not known yet \(no metrics yet\)/);
 });
+
+test("a platform's API that is silent withdraws nobody: it is not the cloud that is silent", () => {
+  const turns = (unseen: boolean) =>
+    play(DEMAND, {
+      policy,
+      observe: (at, rps, index) => {
+        const silent = { reachable: false, unseen, problem: "AWS gives no answer" };
+        return seen(at, rps, { cloud: siteSeen("cloud", { members: 4, ...(index >= LATER ? silent : {}) }) });
+      },
+    });
+  expect(turns(false).at(-1)?.state.desired.weights).toEqual({ onprem: 100 });
+  expect(turns(true).at(-1)?.state.desired.weights).toEqual({ cloud: 50, onprem: 50 });
+});

@@ -91,6 +91,29 @@ describeWithMoto("spillway_gate with aws", () => {
     expect(progress() + stdout + stderr + state).not.toContain(SECRET);
   }, 300_000);
 
+  it("is left as it is by Ctrl-C, and cuts users off at its deadline with force", async () => {
+    await region.make();
+    await region.launch(1);
+    await region.put(0, { HealthyHostCount: 1, ActiveConnectionCount: 4 });
+    const settings = { aws: { target_group_arn: region.groupArn }, successes: 1, record_ttl: 0 };
+    configure(settings);
+    await folder.must("init", "-no-color");
+    await folder.must("apply", "-auto-approve", "-no-color");
+    const stop = new AbortController();
+    const stopped = folder.run(["destroy", "-auto-approve", "-no-color", "-input=false"], {
+      signal: stop.signal,
+    });
+    const untilHeld = setInterval(() => progress().includes("waiting for 4 users") && stop.abort(), 200);
+    const { code, stdout, stderr } = await stopped.finally(() => clearInterval(untilHeld));
+    expect(code).not.toBe(0);
+    expect(plain(stdout + stderr)).toMatch(/it serves on, and nothing was taken down/);
+    expect(await folder.must("state", "list")).toContain("spillway_gate.g");
+    configure({ ...settings, on_deadline: "force", timeouts: { delete: "4s" } });
+    await folder.must("apply", "-auto-approve", "-no-color");
+    await folder.must("destroy", "-auto-approve", "-no-color");
+    expect(progress()).toContain("users who are still there are cut off");
+  }, 120_000);
+
   it("does not hold what is gone already", async () => {
     await region.make();
     await region.launch(1);
@@ -117,7 +140,20 @@ describeWithMoto("spillway_gate with aws", () => {
     configure({ aws: { target_group_arn: region.groupArn }, successes: 1 });
     await folder.must("init", "-no-color");
     await folder.must("import", "-no-color", "spillway_gate.g", "aws/us-east-1/shop");
+    const id = (): string =>
+      /"id": "(aws[^"]+)"/.exec(readFileSync(join(folder.folder, "terraform.tfstate"), "utf8"))?.[1] ?? "";
+    const imported = id();
+    // To name the region that it is in is no change, and another one is another gate.
+    const inRegion = (name: string) => ({
+      aws: { target_group_arn: region.groupArn, region: name },
+      successes: 1,
+    });
+    configure(inRegion("us-east-1"));
     await folder.must("apply", "-auto-approve", "-no-color");
+    expect(id()).toBe(imported);
+    configure(inRegion("eu-central-1"));
+    expect(await folder.must("plan", "-no-color")).toMatch(/forces replacement/);
+    configure(inRegion("us-east-1"));
     process.env.AWS_ENDPOINT_URL = "http://127.0.0.1:1";
     const planned = await folder.run(["plan", "-no-color", "-detailed-exitcode"]);
     expect(planned.code).toBe(0);
