@@ -41,7 +41,6 @@ export function userMetrics(kind: LoadBalancerKind, shared: boolean): readonly M
     return [
       { id: "open", name: "ActiveFlowCount", stat: "Maximum", of: "balancer" },
       { id: "begun", name: "NewFlowCount", stat: "Sum", of: "balancer" },
-      ...REPORTED,
     ];
   }
   const requests: Metric = {
