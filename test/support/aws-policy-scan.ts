@@ -106,7 +106,7 @@ const RULES: readonly PolicyRule[] = [
   {
     id: "CKV_AWS_23: groups say what they are for",
     type: "aws_security_group",
-    holds: (values) => String(values["description"] ?? "") !== "" && values["ingress"] === undefined,
+    holds: (values) => String(values["description"] ?? "") !== "",
   },
   {
     id: "CKV_AWS_60: only EC2 takes the members' role",

@@ -5,7 +5,6 @@ import type { Construct } from "constructs";
 import type { Condition } from "../../../lib/constructs/condition";
 import { hclDuration } from "../../../lib/constructs/durations";
 import type { AwsCloudPoolProps } from "./aws-cloud-pool-props";
-import { isNetwork } from "./aws-cloud-pool-rules";
 import type { PoolBalancer } from "./balancer";
 import { attribute, comesAfter, countOf } from "./reference";
 
@@ -18,7 +17,6 @@ export function makeGroup(
   tags: Readonly<Record<string, string>>,
 ): AutoscalingGroup {
   const { template, balancer } = made;
-  const slowStartMs = isNetwork(props.balancer) ? 0 : (props.slowStartMs ?? 30_000);
   const drainTimeoutMs = props.drainTimeoutMs ?? 300_000;
   const group = new AutoscalingGroup(scope, "group", {
     name: poolName,
@@ -28,7 +26,6 @@ export function makeGroup(
     ...launched(props, template),
     healthCheckType: "ELB",
     healthCheckGracePeriod: Math.ceil((props.launchTimeoutMs ?? 180_000) / 1_000),
-    defaultInstanceWarmup: Math.ceil(slowStartMs / 1_000),
     waitForCapacityTimeout: hclDuration(props.waitForCapacityTimeoutMs ?? 600_000),
     // A launch that AWS refused is AWS's to try again; it counts only when the time is over.
     ignoreFailedScalingActivities: true,

@@ -53,7 +53,6 @@ export function makeLaunchTemplate(
     ],
     monitoring: { enabled: props.detailedMonitoring ?? false },
     tagSpecifications: ["instance", "volume"].map((resourceType) => ({ resourceType, tags })),
-    tags,
     count: countOf(made.when),
     lifecycle: { createBeforeDestroy: true },
     provider: props.provider,
