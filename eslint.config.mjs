@@ -40,6 +40,24 @@ const pureRooms = {
   },
 };
 
+/** The bindings' root loads all of AWS: 1.5 s and 450 MB for each process. */
+const awsBindingsBySubpath = {
+  files: ["providers/**/*.ts", "examples/**/*.ts", "test/**/*.ts", "cli/**/*.ts"],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        paths: ["@cdktf/provider-aws", "@cdktf/provider-aws/lib", "@cdktf/provider-aws/lib/index"].map(
+          (name) => ({
+            name,
+            message: "import by subpath: @cdktf/provider-aws/lib/launch-template (docs/aws.md).",
+          }),
+        ),
+      },
+    ],
+  },
+};
+
 export default tseslint.config(
   { ignores: ["dist/**", "node_modules/**", "**/cdktf.out/**", "lib/constructs/bindings/**", "coverage/**"] },
   ...tseslint.configs.recommended,
@@ -53,6 +71,7 @@ export default tseslint.config(
   },
   libNeverImportsProviders,
   pureRooms,
+  awsBindingsBySubpath,
   { files: ["cli/**", "scripts/**", "bench/**", "examples/**"], rules: { "no-console": "off" } },
   {
     files: ["**/*.cjs", "jest*.js", "*.config.js"],

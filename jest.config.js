@@ -10,7 +10,12 @@ module.exports = {
       { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
     ],
   },
-  moduleNameMapper: { "^spillway$": "<rootDir>/lib/index.ts", "^spillway/(.*)$": "<rootDir>/lib/$1" },
+  moduleNameMapper: {
+    "^spillway$": "<rootDir>/lib/index.ts",
+    "^spillway/(.*)$": "<rootDir>/lib/$1",
+    // What is loaded only when it is needed is named as it is once it is built.
+    "^((?:\\.\\./)+aws/[\\w/-]+)\\.js$": "$1",
+  },
   setupFilesAfterEnv: ["<rootDir>/test/support/retry-in-ci.cjs"],
   globalSetup: "<rootDir>/test/support/global-setup.cjs",
   maxWorkers: 2,

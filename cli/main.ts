@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { wholeNumber, wholeNumberOrAll } from "./arguments";
 import { addImageCommands } from "./commands/image";
+import type { ReviewOptions } from "./commands/review";
 import { EXIT, outliveReaders, printError, printUsageError } from "./output";
 import { VERSION } from "./version";
 
@@ -102,8 +103,22 @@ program
     "--metrics <host:port>",
     "serve the hook's own metrics to Prometheus at /metrics there; no token, read only",
   )
+  .option("--prices <file>", "prices of your own, as JSON, for what is said of a plan's cost")
   .option("--json", "events as JSON lines")
   .action(action(() => import("./commands/run.js")));
+
+program
+  .command("review")
+  .description("Say what a Terraform plan changes, and what that costs")
+  .argument("[plan]", "what `terraform show -json PLANFILE` printed: a file, or - for standard input", "-")
+  .option("--prices <file>", "prices of your own, as JSON; they win over the built-in ones, entry by entry")
+  .option("--region <region>", "region of resources of which the plan does not tell it")
+  .option("--no-cost", "say nothing of cost")
+  .option("--detailed-exitcode", "end with 2 when the plan changes anything, as terraform plan does")
+  .option("--json", "one JSON object")
+  .action((plan: string, options: Omit<ReviewOptions, "plan">) =>
+    action<ReviewOptions>(() => import("./commands/review.js"))({ ...options, plan }),
+  );
 
 program
   .command("status")

@@ -1,5 +1,12 @@
 import { SpillwayError } from "../lib/errors";
-import { querySide, type BurstObservers, type SideObserver, type SideObservers } from "../lib/hook";
+import {
+  querySide,
+  type BurstManifest,
+  type BurstObservers,
+  type CloudPlatform,
+  type SideObserver,
+  type SideObservers,
+} from "../lib/hook";
 import { observeHaproxy } from "../providers/haproxy";
 import { PrometheusObserver } from "../providers/prometheus";
 
@@ -10,6 +17,15 @@ export function sideObservers(declared: BurstObservers | undefined): {
 } {
   const prometheus = declared?.prometheus && new PrometheusObserver(declared.prometheus);
   return { onPrem: eyesOf(declared?.onPrem, prometheus), cloud: eyesOf(declared?.cloud, prometheus) };
+}
+
+/** Who sees the cloud side of a burst whose cloud has no agent; undefined when it has one. Asks nobody yet. */
+export async function cloudPlatform(manifest: BurstManifest): Promise<CloudPlatform | undefined> {
+  const { platform } = manifest;
+  if (!platform) return undefined;
+  // Its clients are large, and most bursts have no need of them.
+  const { AwsCloud } = await import("../providers/aws/observers/index.js");
+  return new AwsCloud({ ...manifest, platform });
 }
 
 function eyesOf(

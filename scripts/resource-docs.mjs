@@ -20,7 +20,7 @@ A burst is a chain of resources. Creating it, in order, is the way out; destroyi
 
 | resource | create | destroy | import id |
 |---|---|---|---|
-| \`spillway_image_replica\` | moves the bytes that the site does not hold yet | keeps the image at the site, or deletes it | \`SITE/DIGEST\` |
+| \`spillway_image_replica\` | moves the bytes that the site (or the EBS snapshot's parent) does not hold yet | keeps the image or the snapshot, or deletes it | \`SITE/DIGEST\`, \`ebs/REGION/snap-…\`, \`ebs/REGION/DIGEST\` |
 | \`spillway_pool\` | launches members | drains each member, then ends it | \`SITE/NAME\` |
 | \`spillway_gate\` | waits until the pool is available, seen from outside | waits until no user is left | \`SITE/NAME\` |
 | \`spillway_global_record\` | directs users, at once or in steps | stops answering for the name | \`NAME_SERVER/NAME\` |

@@ -24,6 +24,7 @@ export interface PrometheusConfig {
   readonly caFile?: string;
   readonly user?: string;
   readonly passwordFile?: string;
+  readonly allowPlainHttp?: boolean;
 }
 
 /** How a site's agent runs, and on what. Paths are absolute. */
@@ -37,6 +38,8 @@ export interface AgentConfig {
   readonly balancer: BalancerConfig;
   readonly nameServer?: NameServerConfig;
   readonly prometheus?: PrometheusConfig;
+  /** Images become EBS snapshots, with the credentials of the agent's environment. */
+  readonly ebs?: { readonly region?: string };
 }
 
 /** What the command line said: it wins over the file. Paths are absolute. */

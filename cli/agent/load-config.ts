@@ -2,11 +2,12 @@ import { resolve } from "node:path";
 import { readBalancer } from "./balancer";
 import { DEFAULT_LISTEN, type AgentConfig, type AgentFlags, type PrometheusConfig } from "./config";
 import { readNameServer } from "./name-server";
+import { prometheusProblems } from "../../providers/prometheus";
 import { ConfigReader } from "./reader";
 
 const KNOWN = [
   ...["site", "state", "listen", "tokenFile", "tls", "retainImages"],
-  ...["launcher", "balancer", "nameServer", "prometheus"],
+  ...["launcher", "balancer", "nameServer", "prometheus", "ebs"],
 ];
 const SITE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -41,6 +42,7 @@ export function loadAgentConfig(path: string, flags: AgentFlags = {}): AgentConf
   const balancer = optional("balancer", (value) => readBalancer(reader, value));
   const nameServer = optional("nameServer", (value) => readNameServer(reader, value));
   const prometheus = optional("prometheus", (value) => readPrometheus(reader, value));
+  const ebs = optional("ebs", (value) => readEbs(reader, value));
   reader.done();
   return {
     site: present(site),
@@ -52,7 +54,15 @@ export function loadAgentConfig(path: string, flags: AgentFlags = {}): AgentConf
     balancer: balancer ?? { kind: "embedded" },
     nameServer: flags.nameServer ? { kind: "embedded", listen: flags.nameServer } : nameServer,
     prometheus,
+    ...(ebs && { ebs }),
   };
+}
+
+function readEbs(reader: ConfigReader, value: unknown): AgentConfig["ebs"] {
+  const from = reader.object(value, ["ebs"], ["region"]);
+  if (from?.region === undefined) return from && {};
+  const region = reader.text(from.region, ["ebs", "region"], "Write it as eu-central-1.");
+  return region === undefined ? undefined : { region };
 }
 
 function readSite(reader: ConfigReader, value: unknown): string | undefined {
@@ -77,7 +87,7 @@ function readPrometheus(reader: ConfigReader, value: unknown): PrometheusConfig 
   const from = reader.object(
     value,
     ["prometheus"],
-    ["endpoint", "tokenFile", "caFile", "user", "passwordFile"],
+    ["endpoint", "tokenFile", "caFile", "user", "passwordFile", "allowPlainHttp"],
   );
   if (from === undefined) return undefined;
   const endpoint = reader.url(from.endpoint, at("endpoint"), "http://192.0.2.90:9090");
@@ -94,8 +104,13 @@ function readPrometheus(reader: ConfigReader, value: unknown): PrometheusConfig 
   if (from.tokenFile !== undefined && from.user !== undefined) {
     reader.found(at("tokenFile"), "is given beside `user`", "Prometheus takes one of both: leave one out.");
   }
+  const allowPlainHttp =
+    from.allowPlainHttp === undefined ? undefined : reader.flag(from.allowPlainHttp, at("allowPlainHttp"));
   if (endpoint === undefined) return undefined;
-  const said = Object.entries({ ...files, user }).filter(([, each]) => each !== undefined);
+  for (const found of prometheusProblems({ endpoint, ...files, user, allowPlainHttp }, ""))
+    // The rest was found above, as it is written here.
+    if (found.attribute?.[0] === "endpoint") reader.add(["prometheus"], found);
+  const said = Object.entries({ ...files, user, allowPlainHttp }).filter(([, each]) => each !== undefined);
   return { endpoint, ...Object.fromEntries(said) };
 }
 

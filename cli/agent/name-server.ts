@@ -19,12 +19,24 @@ type Fields = Readonly<Record<string, unknown>>;
 const KNOWN: Readonly<Record<NameServerConfig["kind"], readonly string[]>> = {
   embedded: ["kind", "listen"],
   powerdns: [
-    ...["kind", "api", "apiKey", "serverId", "zones", "endpoint", "agent", "health", "select", "luaByZone"],
-    ...["warmUpMs", "shift", "secondaries", "secondariesMs", "requestMs"],
+    ...[
+      "kind",
+      "api",
+      "apiKey",
+      "allowPlainHttp",
+      "serverId",
+      "zones",
+      "endpoint",
+      "agent",
+      "health",
+      "select",
+      "luaByZone",
+    ],
+    ...["warmUpMs", "shift", "secondaries", "secondariesMs", "requestMs", "takeOver"],
   ],
   rfc2136: [
     ...["kind", "server", "zones", "key", "agent", "endpoint", "secondaries", "secondariesMs", "requestMs"],
-    ...["addresses", "uneven", "tolerancePoints"],
+    ...["addresses", "uneven", "tolerancePoints", "takeOver"],
   ],
 };
 
@@ -52,6 +64,8 @@ function readPowerDns(reader: ConfigReader, from: Values): NameServerConfig | un
   const options = fields({
     api: reader.url(from.api, at("api"), "http://192.0.2.53:8081"),
     apiKey: reader.secret(from.apiKey, at("apiKey"), "PowerDNS's API key"),
+    allowPlainHttp:
+      from.allowPlainHttp === undefined ? undefined : reader.flag(from.allowPlainHttp, at("allowPlainHttp")),
     serverId: text(reader, from, "serverId", 'It is "localhost", but behind a proxy.'),
     endpoint: address(reader, from.endpoint, at("endpoint")),
     health: from.health === undefined ? undefined : readHealth(reader, from.health),
@@ -105,6 +119,7 @@ function common(reader: ConfigReader, from: Values): Fields {
         : reader.list(from.secondaries, at("secondaries"), (value, path) => address(reader, value, path)),
     secondariesMs: time(reader, from, "secondariesMs", 1),
     requestMs: time(reader, from, "requestMs", 1),
+    takeOver: from.takeOver === undefined ? undefined : reader.flag(from.takeOver, at("takeOver")),
   };
 }
 

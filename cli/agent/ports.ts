@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import type { SitePorts } from "../../lib/site/ports";
+import { EbsSnapshotMaker } from "../../providers/aws/ebs/snapshot-maker";
 import { HaproxyBalancer } from "../../providers/haproxy";
 import { localPorts } from "../../providers/local";
 import { PowerDnsNameServer } from "../../providers/powerdns";
@@ -6,17 +8,25 @@ import { Rfc2136NameServer } from "../../providers/rfc2136";
 import type { AgentConfig } from "./config";
 
 /** What a site runs on, as configured. Starts nothing. */
-export function portsOf(config: Pick<AgentConfig, "stateDir" | "balancer" | "nameServer">): SitePorts {
-  const { stateDir, balancer, nameServer } = config;
+export function portsOf(
+  config: Pick<AgentConfig, "stateDir" | "balancer" | "nameServer" | "ebs">,
+): SitePorts {
+  const { stateDir, balancer, nameServer, ebs } = config;
   const embedded = localPorts({
     stateDir,
     nameServer: nameServer?.kind === "embedded" ? nameServer.listen : undefined,
   });
+  const instance = { file: join(stateDir, "instance") };
   return {
     ...embedded,
     ...(balancer.kind === "haproxy" ? { balancer: haproxy(stateDir, balancer) } : {}),
-    ...(nameServer?.kind === "powerdns" ? { nameServer: new PowerDnsNameServer(nameServer.options) } : {}),
-    ...(nameServer?.kind === "rfc2136" ? { nameServer: new Rfc2136NameServer(nameServer.options) } : {}),
+    ...(ebs ? { snapshots: new EbsSnapshotMaker(ebs) } : {}),
+    ...(nameServer?.kind === "powerdns"
+      ? { nameServer: new PowerDnsNameServer({ ...nameServer.options, instance }) }
+      : {}),
+    ...(nameServer?.kind === "rfc2136"
+      ? { nameServer: new Rfc2136NameServer({ ...nameServer.options, instance }) }
+      : {}),
   };
 }
 

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { findTerraform, loadManifest } from "../../lib/hook";
+import { findTerraform, loadManifest, type BurstManifest } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { checkParts, findingsOf, loadAgentConfig } from "../agent";
 import { missing, note, ok, type Finding } from "../doctor/check";
 import * as machine from "../doctor/machine";
+import { cloudPlatform } from "../observers";
 import { EXIT, reportsOf, table } from "../output";
 
 export interface DoctorOptions {
@@ -73,9 +74,32 @@ async function project(dir: string): Promise<Finding[]> {
         }
       }),
     );
-    return [ok("project", `burst ${loaded.manifest.name} in ${loaded.directories.stack}`), ...agents.flat()];
+    const platform = await platformOf(loaded.manifest);
+    return [
+      ok("project", `burst ${loaded.manifest.name} in ${loaded.directories.stack}`),
+      ...agents.flat(),
+      ...platform,
+    ];
   } finally {
     sites.close();
+  }
+}
+
+/** Whether a cloud without an agent can be seen with the credentials that there are. */
+async function platformOf(manifest: BurstManifest): Promise<Finding[]> {
+  const platform = await cloudPlatform(manifest);
+  if (!platform) return [];
+  const name = `cloud ${manifest.cloud.site}`;
+  const signal = AbortSignal.timeout(20_000);
+  try {
+    const { members, membersUp } = await platform.look(signal);
+    const weights = await platform.weights(signal);
+    const record = weights === undefined ? "its record's weights are not seen" : "its record is seen";
+    return [ok(name, `${membersUp} of ${members} members up, ${record}`)];
+  } catch (error) {
+    return [finding(missing, name, error)];
+  } finally {
+    platform.close();
   }
 }
 

@@ -12,7 +12,8 @@ Targets:
   https://host:port                     any agent, with --token-file or --token-env
   path/to/directory                     a directory of this machine
   ssh://[user@]host[:port]/path         a directory of another machine, as rsync does; Spillway must be installed there
-  s3://bucket/prefix                    an S3 bucket, with the AWS SDK's credentials`;
+  s3://bucket/prefix                    an S3 bucket, with the AWS SDK's credentials
+  ebs:REGION                            an EBS snapshot in that region of AWS, with the AWS SDK's credentials (push and verify)`;
 
 const repeated = (value: string, all: readonly string[] = []) => [...all, value];
 const format = (about = "read the file as this") =>
@@ -68,6 +69,12 @@ export function addImageCommands(program: Command, attach: Attach): void {
     )
     .option("--streams <n>", "so many connections (default: by the link's loss)", wholeNumber(1, 64))
     .option("--dry-run", "say what would be sent, and send nothing")
+    .option(
+      "--parent <snapshot>",
+      "for ebs: only what differs from it is sent (default: the best of our own)",
+    )
+    .option("--encrypted", "for ebs: encrypt the snapshot (default: as the account has it)")
+    .option("--kms-key <key>", "for ebs: ARN of the key that encrypts it")
     .option("--every <interval>", "keep the target current until Ctrl-C: 6h, 30m")
     .option("--json", "one JSON object (with --every: one a line)")
     .action((file: string, target: string, options: object) =>
@@ -131,6 +138,9 @@ function withTarget(command: Command): Command {
     .option("--ca-file <file>", "for https://: PEM file of an authority of your own")
     .option("--rsh <command>", "for ssh://: remote shell with its options (default: ssh)")
     .option("--remote-command <command>", "for ssh://: what Spillway is called there", "spillway")
-    .option("--endpoint-url <url>", "for s3://: service other than AWS (default: AWS_ENDPOINT_URL)")
+    .option(
+      "--endpoint-url <url>",
+      "for s3://: service other than AWS (default, also for ebs: AWS_ENDPOINT_URL)",
+    )
     .addHelpText("after", TARGETS);
 }

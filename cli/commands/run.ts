@@ -9,9 +9,10 @@ import {
 } from "../../lib/hook";
 import { SiteDirectory } from "../../lib/site/client";
 import { parseEndpoint } from "../endpoint";
-import { sideObservers } from "../observers";
+import { cloudPlatform, sideObservers } from "../observers";
 import { createTimeline } from "../demo/timeline";
 import { EXIT, interruptSignal, readerGone } from "../output";
+import { priceBook } from "../prices";
 import { attachedTerraform } from "../terraform-environment";
 
 export interface RunOptions {
@@ -21,14 +22,18 @@ export interface RunOptions {
   readonly json?: boolean;
   /** Where the hook's metrics are served: HOST:PORT. */
   readonly metrics?: string;
+  /** A price table that wins over the built-in one. */
+  readonly prices?: string;
 }
 
 /** Runs the hook until Ctrl-C, or until nobody reads what it says; it ends in good order: an apply that runs is stopped first. */
 export async function run(options: RunOptions): Promise<number> {
   const signal = AbortSignal.any([interruptSignal(), readerGone()]);
   const loaded = loadManifest(resolve(options.dir), { burst: options.burst });
+  const prices = priceBook(options.prices);
   const sites = new SiteDirectory(loaded.manifest.sites);
   const sides = sideObservers(loaded.manifest.observers);
+  const platform = await cloudPlatform(loaded.manifest);
   const listen = options.metrics === undefined ? undefined : parseEndpoint(options.metrics, "--metrics");
   const metrics = new HookMetrics(loaded.manifest.name);
   const server = listen && (await serveMetrics(listen, () => metrics.text()));
@@ -40,7 +45,8 @@ export async function run(options: RunOptions): Promise<number> {
       mode: options.propose ? "propose" : "apply",
       terraform: { environment: terraform.environment },
       progressFile: terraform.progressFile,
-      observe: siteObserver({ manifest: loaded.manifest, sites, sides }),
+      observe: siteObserver({ manifest: loaded.manifest, sites, sides, ...(platform ? { platform } : {}) }),
+      prices,
       signal,
       onEvent: (event) => {
         metrics.see(event);
@@ -54,6 +60,7 @@ export async function run(options: RunOptions): Promise<number> {
     await terraform.close();
     await server?.close();
     sites.close();
+    platform?.close();
   }
   return EXIT.ok;
 }

@@ -71,7 +71,11 @@ export function hookLine(event: HookEvent): TimelineLine | undefined {
       };
     }
     case "planned":
-      return { label: "plan", text: event.summary, tone: "plain" };
+      return {
+        label: "plan",
+        text: event.cost === undefined ? event.summary : `${event.summary}; ${event.cost}`,
+        tone: "plain",
+      };
     case "refused":
       return {
         label: "refused",

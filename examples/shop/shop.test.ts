@@ -7,6 +7,7 @@ import { buildShopImage } from "../../cli/demo/image";
 import { startLoad } from "../../cli/demo/load";
 import type { RunningLoad } from "../../cli/demo/load";
 import { readParameters, writeParameters } from "../../lib/desired";
+import { sleep } from "../../lib/wait";
 import { freePort, startSite } from "../../test/support/site";
 import type { TestSite } from "../../test/support/site";
 import { TerraformFolder } from "../../test/support/terraform-cli";
@@ -143,6 +144,7 @@ describe("between two sites", () => {
       /^cloud gate-opened/,
       /^onprem record-changed onprem 50, cloud 50/,
     ]);
+    await usersIn(cloud);
 
     since = Date.now();
     writeParameters(parameters(), { shop: QUIET });
@@ -177,6 +179,15 @@ describe("between two sites", () => {
     ]);
   }, 120_000);
 });
+
+/** Users ask for the name again when its TTL is over. */
+async function usersIn({ client }: TestSite): Promise<void> {
+  for (let look = 0; look < 100; look += 1) {
+    if (((await client.traffic("shop"))?.sessions ?? 0) > 0) return;
+    await sleep(100);
+  }
+  throw new Error("no user came to the cloud within 10 s");
+}
 
 /** Each pattern's first match comes after the first match of the one before. */
 function expectOrder(events: readonly string[], patterns: readonly RegExp[]): void {

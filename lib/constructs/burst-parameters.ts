@@ -8,6 +8,8 @@ export interface ParametersProps {
   readonly onPremSite: string;
   readonly cloudSite: string;
   readonly cloudMembers: number;
+  /** May the file name another image than the declared one? */
+  readonly choosesImage: boolean;
 }
 
 /** Declares the variable that holds a burst's parameters, quiet by default, and the output that repeats its decision. */
@@ -15,7 +17,7 @@ export function declareParameters(
   scope: Construct,
   props: ParametersProps,
 ): { variable: TerraformVariable; decision: TerraformOutput } {
-  const { variable: name, onPremSite, cloudSite } = props;
+  const { variable: name, onPremSite } = props;
   const variable = new TerraformVariable(scope, "parameters", {
     description: `Desired state of the burst, kept in ${props.parametersFile}`,
     type: 'object({burst=bool, cloud_members=number, weights=map(number), image_digest=optional(string), reason=optional(string, "")})',
@@ -24,7 +26,7 @@ export function declareParameters(
   variable.overrideLogicalId(name);
   // As an override, because CDKTF rewrites the keys of a default and would turn the site `rented-rack` into `rented_rack`.
   variable.addOverride("default", quietParameters({ onPremSite, cloudMembers: props.cloudMembers }));
-  for (const { condition, problem, mend } of validations(name, onPremSite, cloudSite)) {
+  for (const { condition, problem, mend } of validations(props)) {
     variable.addValidation({
       condition: `\${${condition}}`,
       errorMessage: `${problem} Mend it in ${props.parametersFile}: ${mend}`,
@@ -42,7 +44,7 @@ export function declareParameters(
   return { variable, decision };
 }
 
-function validations(variable: string, onPremSite: string, cloudSite: string) {
+function validations({ variable, onPremSite, cloudSite, choosesImage }: ParametersProps) {
   const members = `var.${variable}.cloud_members`;
   const weights = `var.${variable}.weights`;
   const digest = `var.${variable}.image_digest`;
@@ -72,10 +74,16 @@ function validations(variable: string, onPremSite: string, cloudSite: string) {
       problem: `\`${variable}.weights\` sends users to ${cloudSite} while \`burst\` is false.`,
       mend: `set \`burst\` to true, or give all 100 to ${onPremSite}.`,
     },
-    {
-      condition: `${digest} == null ? true : can(regex("^sha256:[0-9a-f]{64}$", ${digest}))`,
-      problem: `\`${variable}.image_digest\` must be null or sha256: and 64 lower-case hex digits.`,
-      mend: "use null for the image that the stack declares.",
-    },
+    choosesImage
+      ? {
+          condition: `${digest} == null ? true : can(regex("^sha256:[0-9a-f]{64}$", ${digest}))`,
+          problem: `\`${variable}.image_digest\` must be null or sha256: and 64 lower-case hex digits.`,
+          mend: "use null for the image that the stack declares.",
+        }
+      : {
+          condition: `${digest} == null`,
+          problem: `\`${variable}.image_digest\` must be null: in ${cloudSite}, members are launched from the image that the stack declares.`,
+          mend: "set it to null, and change the image in the program.",
+        },
   ];
 }

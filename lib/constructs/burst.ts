@@ -1,124 +1,39 @@
-import { Fn, TerraformStack, Token, ref } from "cdktf";
+import { TerraformStack, Token, ref } from "cdktf";
 import type { TerraformOutput, TerraformVariable } from "cdktf";
 import { Construct } from "constructs";
 import type { IConstruct } from "constructs";
 import { throwProblems } from "../errors";
-import type { BurstManifest, BurstObservers, BurstPolicy } from "../hook/manifest";
+import type { BurstManifest, BurstPolicy } from "../hook/manifest";
 import { policyProblems } from "../policy";
+import { buildAtSite, cloudHasShare, weightOf } from "./burst-at-site";
 import { endpointsOf, writeManifest } from "./burst-manifest";
 import { declareParameters } from "./burst-parameters";
+import type { AgentParts, BurstPlan, CloudParts, CloudPlatform, RecordPlatform } from "./burst-platform";
+import { isCloudPlatform, isRecordPlatform } from "./burst-platform";
 import { withDefaults } from "./burst-policy";
-import { CloudPool } from "./cloud-pool";
-import type { Condition } from "./condition";
+import type { BurstCloud, BurstProps } from "./burst-props";
+import { burstRules } from "./burst-rules";
 import { addressOf } from "./condition";
-import { Gate, gateRules } from "./gate";
-import type { GateTuning } from "./gate";
-import { GlobalRecord, oneKindRule, recordRules } from "./global-record";
-import type { RecordTuning } from "./global-record";
-import type { HealthMonitor } from "./health-monitor";
-import type { Image } from "./image";
-import { ImageReplica } from "./image-replica";
-import type { TransferBandwidth } from "./image-replica";
-import type { IPool, PoolProps } from "./pool";
-import { poolRules } from "./pool";
-import { prePositioningRules, prePositionOf } from "./pre-positioning";
-import type { PrePositioning } from "./pre-positioning";
-import type { Site } from "./site";
+import type { GlobalRecord, RecordTuning } from "./global-record";
+import { prePositionOf } from "./pre-positioning";
 import { variableOf } from "./variable-name";
-import { aboveZeroRule, nameRule, reportsOf, rule, textRule } from "./validate";
+import { nameRule, reportsOf, rule } from "./validate";
 import type { Rule } from "./validate";
-
-/** Home. */
-export interface BurstOnPrem {
-  /** The pool that overflows. */
-  readonly pool: IPool;
-  /** Requests per second that one of its members carries at a good latency. Measure it. */
-  readonly memberCapacityRps: number;
-}
-
-/** Where the overflow goes. What is not said of its pool is as at home. */
-export interface BurstCloud extends Partial<Omit<PoolProps, "replica" | "members" | "imageDigest">> {
-  readonly site: Site;
-  /**
-   * Requests per second that one member carries there.
-   * @default - as many as at home
-   */
-  readonly memberCapacityRps?: number;
-  /**
-   * Milliseconds that the image's transfer may take.
-   * @default - 24 hours
-   */
-  readonly transferTimeoutMs?: number;
-  /**
-   * What the image's transfer may take of the link during a burst, and when.
-   * @default - no limit but the one that `spillway image cap` sets for the machine
-   */
-  readonly bandwidth?: TransferBandwidth;
-}
-
-export interface BurstProps {
-  /** What cloud members are launched from. */
-  readonly image: Image;
-  readonly onPrem: BurstOnPrem;
-  readonly cloud: BurstCloud;
-  /** The name that users ask for; the burst shares its answers out. */
-  readonly record: RecordTuning;
-  /**
-   * How health is judged in the cloud, by local balancer and gate.
-   * @default - as at home
-   */
-  readonly monitor?: HealthMonitor;
-  /**
-   * How carefully the gate opens and closes.
-   * @default - as `GateTuning` says
-   */
-  readonly gate?: GateTuning;
-  /**
-   * Have the image at the cloud site before a burst. `true`: it is there always, and moves when the stack is applied. With a schedule
-   * instead, the hook keeps it nearly current there in the background, so that a burst sends only the last delta.
-   * @default false, the image moves when the burst begins
-   * @example
-   * preposition: { everyMs: 6 * 3_600_000, windows: ["22:00-06:00"], cap: "20Mbit" }
-   */
-  readonly preposition?: boolean | PrePositioning;
-  /**
-   * Who tells the hook of the sides besides their agents: PromQL by figure, and HAProxys that Spillway does not manage.
-   * @default - the agents alone are asked
-   * @example
-   * observers: {
-   *   prometheus: { endpoint: "http://127.0.0.1:9090" },
-   *   onPrem: { demandRps: 'sum(rate(haproxy_frontend_http_requests_total{proxy="shop"}[30s]))' },
-   * }
-   */
-  readonly observers?: BurstObservers;
-  /**
-   * When to go out and when to come home.
-   * @default - as `BurstPolicy` says, with 1 to 10 cloud members
-   */
-  readonly policy?: Partial<BurstPolicy>;
-  /**
-   * The burst's name, which its variable, its output and its parameters file bear.
-   * @default - the construct's id
-   */
-  readonly burstName?: string;
-  /**
-   * The variable file that holds the parameters, relative to the directory that the program is run in.
-   * @default - desired/NAME.tfvars.json
-   */
-  readonly parametersFile?: string;
-}
 
 /** A declared burst. */
 export interface IBurst extends IConstruct {
   readonly burstName: string;
 }
 
+/** What depends on where the burst goes. */
+type Sides = Pick<BurstManifest, "cloud" | "sites" | "record" | "addresses" | "platform">;
+
 /**
  * An application's overflow into a cloud and its way home, as one chain: replica, pool, gate, record. A single variable says whether
  * it is out; applying the stack performs it, in order, and applying it again with the variable flipped back undoes it in reverse.
  *
- * The ids of its children (`parameters`, `decision`, `replica`, `pool`, `gate`, `record`) are a contract: renaming one would replace
- * what runs.
+ * The ids of its children (`parameters`, `decision`, `replica`, `pool`, `gate`, `record`; on a platform also `image`) are a contract:
+ * renaming one would replace what runs.
  *
  * @example
  * new Burst(stack, "shop", {
@@ -128,75 +43,72 @@ export interface IBurst extends IConstruct {
  *   record: { name: "shop.example.com", nameServer: onprem, ttlSeconds: 10 },
  * });
  */
-export class Burst extends Construct implements IBurst {
+export class Burst<Parts extends CloudParts = AgentParts, Answering extends IConstruct = GlobalRecord>
+  extends Construct
+  implements IBurst
+{
   readonly burstName: string;
   readonly variable: TerraformVariable;
   readonly decision: TerraformOutput;
-  readonly replica: ImageReplica;
-  readonly pool: CloudPool;
-  readonly gate: Gate;
-  readonly record: GlobalRecord;
+  readonly replica: Parts["replica"];
+  readonly pool: Parts["pool"];
+  readonly gate: Parts["gate"];
+  readonly record: Answering;
 
   /** @throws SpillwayError, SpillwayErrors with all that is wrong in the props */
-  constructor(scope: Construct, id: string, props: BurstProps) {
+  constructor(scope: Construct, id: string, props: BurstProps<Parts, Answering>) {
     super(scope, id);
-    const policy = withDefaults(props.policy);
+    const { cloud, record } = props;
+    const onPlatform = isCloudPlatform(cloud);
+    const policy = withDefaults(onPlatform ? { ...cloud.policy, ...given(props.policy) } : props.policy);
     this.burstName = props.burstName ?? id;
     const parametersFile = props.parametersFile ?? `desired/${this.burstName}.tfvars.json`;
+    const variable = variableOf(this.burstName);
+    const plan = this.plan(props, variable, policy);
     throwProblems([
-      ...reportsOf(this.node.path, [
-        ...this.nameRules(),
-        ...burstRules(props, this.burstName, parametersFile),
-      ]),
+      ...reportsOf(this.node.path, [...this.nameRules(), ...burstRules(this, props, plan, parametersFile)]),
       ...policyProblems(policy, this.node.path),
     ]);
-
-    const variable = variableOf(this.burstName);
-    const home = props.onPrem.pool;
-    const away = props.cloud.site;
-    const whileBurst = `\${var.${variable}.burst}`;
 
     const declared = declareParameters(this, {
       variable,
       parametersFile,
-      onPremSite: home.site.name,
-      cloudSite: away.name,
+      onPremSite: plan.home.site.name,
+      cloudSite: onPlatform ? cloud.siteName : cloud.site.name,
       cloudMembers: policy.minCloudMembers,
+      choosesImage: !onPlatform,
     });
     this.variable = declared.variable;
     this.decision = declared.decision;
 
-    this.replica = new ImageReplica(this, "replica", {
+    // The rules have seen to it that both are a platform's or neither is.
+    const built =
+      onPlatform && isRecordPlatform(record)
+        ? this.buildOnPlatform(props, plan, variable, policy, cloud, record as RecordPlatform<Answering>)
+        : this.buildAtSite(props, plan, variable, policy, cloud as BurstCloud, record as RecordTuning);
+    this.replica = built.parts.replica;
+    this.pool = built.parts.pool;
+    this.gate = built.parts.gate;
+    this.record = built.record;
+    writeManifest(this, this.manifest(props, variable, parametersFile, policy, built.sides));
+  }
+
+  private plan(props: BurstProps<Parts, Answering>, variable: string, policy: BurstPolicy): BurstPlan {
+    const home = props.onPrem.pool;
+    const whileBurst = `\${var.${variable}.burst}`;
+    return {
+      burstName: this.burstName,
       image: props.image,
-      site: away,
-      transferTimeoutMs: props.cloud.transferTimeoutMs,
-      bandwidth: props.cloud.bandwidth,
-      when: props.preposition === true ? undefined : whileBurst,
-    });
-    this.pool = new CloudPool(this, "pool", {
-      ...cloudPoolProps(props, this.burstName),
-      replica: this.replica,
-      imageDigest: Fn.coalesce([ref(`var.${variable}.image_digest`), this.replica.imageDigest]),
+      home,
+      whileBurst,
+      whileImage: props.preposition === true ? undefined : whileBurst,
       members: Token.asNumber(ref(`var.${variable}.cloud_members`)),
-      when: whileBurst,
-    });
-    this.gate = new Gate(this, "gate", {
-      ...props.gate,
-      pool: this.pool,
-      recordTtlSeconds: props.record.ttlSeconds,
-    });
-    this.record = new GlobalRecord(this, "record", {
-      ...props.record,
-      answers: [
-        { pool: home, weight: weightOf(variable, home.site), when: hasShare(variable, home.site) },
-        {
-          gate: this.gate,
-          weight: weightOf(variable, away),
-          when: `\${var.${variable}.burst && contains(keys(var.${variable}.weights), "${away.name}")}`,
-        },
-      ],
-    });
-    writeManifest(this, this.manifest(props, variable, parametersFile, policy));
+      maxMembers: policy.maxCloudMembers,
+      monitor: props.monitor ?? home.settings.monitor,
+      gate: props.gate ?? {},
+      recordName: props.record.name,
+      recordTtlSeconds: props.record.ttlSeconds ?? 30,
+    };
   }
 
   private nameRules(): readonly Rule[] {
@@ -214,13 +126,88 @@ export class Burst extends Construct implements IBurst {
     ];
   }
 
+  private buildAtSite(
+    props: BurstProps<Parts, Answering>,
+    plan: BurstPlan,
+    variable: string,
+    policy: BurstPolicy,
+    cloud: BurstCloud,
+    record: RecordTuning,
+  ): { parts: Parts; record: Answering; sides: Sides } {
+    const made = buildAtSite(this, plan, variable, props, cloud, record);
+    return {
+      // Without a platform in the props, nothing has been said about the two but their defaults.
+      parts: made as CloudParts as Parts,
+      record: made.record as IConstruct as Answering,
+      sides: {
+        cloud: {
+          site: cloud.site.name,
+          pool: made.pool.poolName,
+          memberCapacityRps: cloud.memberCapacityRps ?? props.onPrem.memberCapacityRps,
+          members: policy.minCloudMembers,
+        },
+        sites: endpointsOf([plan.home.site, cloud.site, record.nameServer]),
+        record: {
+          name: record.name,
+          ttlSeconds: plan.recordTtlSeconds,
+          nameServerSite: record.nameServer.name,
+        },
+        addresses: {
+          replica: addressOf(made.replica.resource),
+          pool: addressOf(made.pool.resource),
+          gate: addressOf(made.gate.resource),
+          record: addressOf(made.record.resource),
+        },
+      },
+    };
+  }
+
+  private buildOnPlatform(
+    props: BurstProps<Parts, Answering>,
+    plan: BurstPlan,
+    variable: string,
+    policy: BurstPolicy,
+    cloud: CloudPlatform<Parts>,
+    record: RecordPlatform<Answering>,
+  ): { parts: Parts; record: Answering; sides: Sides } {
+    const away = cloud.buildCloud(this, plan);
+    const home = plan.home.site;
+    const shares = record.buildRecord(this, {
+      home: { site: home.name, weight: weightOf(variable, home.name), pool: plan.home },
+      cloud: {
+        site: cloud.siteName,
+        weight: weightOf(variable, cloud.siteName),
+        balancer: away.balancer,
+        gate: away.parts.gate,
+        when: cloudHasShare(variable, cloud.siteName),
+      },
+    });
+    return {
+      parts: away.parts,
+      record: shares.record,
+      sides: {
+        cloud: {
+          site: cloud.siteName,
+          pool: away.poolName,
+          memberCapacityRps: cloud.memberCapacityRps ?? props.onPrem.memberCapacityRps,
+          members: policy.minCloudMembers,
+        },
+        sites: endpointsOf([home]),
+        record: { name: record.name, ttlSeconds: plan.recordTtlSeconds },
+        platform: { ...away.manifest, ...shares.manifest },
+        addresses: { ...away.addresses, ...shares.addresses, also: away.also },
+      },
+    };
+  }
+
   private manifest(
-    props: BurstProps,
+    props: BurstProps<Parts, Answering>,
     variable: string,
     parametersFile: string,
     policy: BurstPolicy,
+    { cloud, sites, record, addresses, platform }: Sides,
   ): BurstManifest {
-    const { onPrem, cloud, record } = props;
+    const { onPrem } = props;
     return {
       version: 1,
       name: this.burstName,
@@ -232,24 +219,11 @@ export class Burst extends Construct implements IBurst {
         memberCapacityRps: onPrem.memberCapacityRps,
         members: onPrem.pool.members,
       },
-      cloud: {
-        site: cloud.site.name,
-        pool: this.pool.poolName,
-        memberCapacityRps: cloud.memberCapacityRps ?? onPrem.memberCapacityRps,
-        members: policy.minCloudMembers,
-      },
-      sites: endpointsOf([onPrem.pool.site, cloud.site, record.nameServer]),
-      record: {
-        name: record.name,
-        ttlSeconds: record.ttlSeconds ?? 30,
-        nameServerSite: record.nameServer.name,
-      },
-      addresses: {
-        replica: addressOf(this.replica.resource),
-        pool: addressOf(this.pool.resource),
-        gate: addressOf(this.gate.resource),
-        record: addressOf(this.record.resource),
-      },
+      cloud,
+      sites,
+      record,
+      ...(platform === undefined ? {} : { platform }),
+      addresses,
       policy,
       ...(props.observers === undefined ? {} : { observers: props.observers }),
       ...(typeof props.preposition === "object"
@@ -259,94 +233,7 @@ export class Burst extends Construct implements IBurst {
   }
 }
 
-/** A site that has no share of users is not among the answers. */
-function hasShare(variable: string, site: Site): Condition {
-  return `\${contains(keys(var.${variable}.weights), "${site.name}")}`;
-}
-
-function weightOf(variable: string, site: Site): number {
-  return Token.asNumber(ref(`lookup(var.${variable}.weights, "${site.name}", 0)`));
-}
-
-/** As requests carry it. */
-function hostOf(recordName: string): string {
-  return Token.isUnresolved(recordName) ? recordName : recordName.toLowerCase().replace(/\.$/, "");
-}
-
-/** The cloud pool is like the one at home, as far as the props say nothing else. */
-function cloudPoolProps(props: BurstProps, burstName: string): Omit<PoolProps, "replica" | "members"> {
-  const { site: _site, memberCapacityRps: _rps, ...cloud } = props.cloud;
-  const { transferTimeoutMs: _timeout, bandwidth: _bandwidth, ...given } = cloud;
-  const { settings, port } = props.onPrem.pool;
-  const mode = given.mode ?? settings.mode;
-  return {
-    ...settings,
-    ...given,
-    hosts: given.hosts ?? settings.hosts ?? (mode === "tcp" ? undefined : [hostOf(props.record.name)]),
-    port: given.port ?? port,
-    poolName: given.poolName ?? burstName,
-    monitor: given.monitor ?? props.monitor ?? settings.monitor,
-  };
-}
-
-function burstRules(props: BurstProps, burstName: string, parametersFile: string): readonly Rule[] {
-  const { onPrem, cloud, record } = props;
-  const home = onPrem.pool;
-  const pool = cloudPoolProps(props, burstName);
-  // The record's name has rules of its own.
-  const hosts = cloud.hosts ?? home.settings.hosts;
-  // Stands in for the burst's own replica, of which the rules need only the site.
-  const replica = { site: cloud.site } as ImageReplica;
-  return [
-    rule(
-      home.site.name !== cloud.site.name,
-      "cloud.site",
-      `must be another site than home, got "${cloud.site.name}" for both`,
-      "A burst goes from one site to another. To grow at home, raise the pool's `members`.",
-    ),
-    rule(
-      Token.isUnresolved(home.port) || pool.port === home.port,
-      "cloud.port",
-      `must be the port of the pool at home (${home.port}), got ${pool.port}`,
-      "Answers carry no port, so users reach every site at the same one. Leave it out.",
-    ),
-    rule(
-      !Token.isUnresolved(home.members),
-      "onPrem.pool",
-      "has a number of members that is not known before apply",
-      "Give `members` as a plain number: the hook computes with it.",
-    ),
-    rule(
-      home.condition === undefined,
-      "onPrem.pool",
-      "is there only under a condition",
-      "Home must always be there: leave its `when` out.",
-    ),
-    aboveZeroRule("onPrem.memberCapacityRps", onPrem.memberCapacityRps, "Measure what one member carries."),
-    aboveZeroRule("cloud.memberCapacityRps", cloud.memberCapacityRps, "Measure what one member carries."),
-    textRule("parametersFile", parametersFile, "Leave it out for desired/NAME.tfvars.json."),
-    ...within("cloud", poolRules({ ...pool, hosts, replica, members: 1 }, pool.poolName ?? burstName)),
-    ...within("gate", gateRules(props.gate ?? {}, Number.MAX_SAFE_INTEGER, undefined)),
-    ...within("record", recordRules(record)),
-    oneKindRule([home.site, cloud.site]),
-    ...(typeof props.preposition === "object" ? prePositioningRules(props.image, props.preposition) : []),
-    rule(
-      home.site.address !== cloud.site.address || home.site.name === cloud.site.name,
-      "cloud.site",
-      `must have an address of its own, got ${cloud.site.address} for both`,
-      "Give the address that users of the cloud connect to.",
-    ),
-  ];
-}
-
-/** The same rules, told of a prop that is nested in this one. */
-function within(prop: string, rules: readonly Rule[]): readonly Rule[] {
-  return rules.map(
-    (each) =>
-      each && {
-        ...each,
-        problem: each.problem.replace(/^`/, `\`${prop}.`),
-        attribute: [prop, ...(each.attribute ?? [])],
-      },
-  );
+/** What is given as undefined is not given. */
+function given(policy: Partial<BurstPolicy> = {}): Partial<BurstPolicy> {
+  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
 }

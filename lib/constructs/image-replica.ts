@@ -130,7 +130,8 @@ export class ImageReplica extends Construct implements IImageReplica {
   }
 }
 
-function bandwidthRules(bandwidth: TransferBandwidth | undefined): readonly Rule[] {
+/** @internal */
+export function bandwidthRules(bandwidth: TransferBandwidth | undefined): readonly Rule[] {
   if (bandwidth === undefined || isPartlyUnknown(bandwidth)) return [];
   const { cap, windows, timeZone } = bandwidth;
   return tryParseBandwidth({ cap, windows, timeZone }).problems.map(({ problem, mend, attribute = [] }) => ({

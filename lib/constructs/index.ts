@@ -24,7 +24,23 @@ export type {
   RecordTuning,
 } from "./global-record";
 export { Burst } from "./burst";
-export type { BurstCloud, BurstOnPrem, BurstProps, IBurst } from "./burst";
+export type { IBurst } from "./burst";
+export type { BurstCloud, BurstOnPrem, BurstProps } from "./burst-props";
+export type {
+  AgentParts,
+  BuiltCloud,
+  BuiltRecord,
+  BurstPlan,
+  CloudGate,
+  CloudParts,
+  CloudPlatform,
+  RecordManifest,
+  RecordPlan,
+  RecordPlatform,
+  Share,
+} from "./burst-platform";
+export type { BurstPart, BurstPlatform } from "../hook/manifest";
+export type { Broken, Rule } from "./validate";
 export type { PrePositioning } from "./pre-positioning";
 export type { SeedPrices } from "../hook/manifest";
 export { DEFAULT_POLICY } from "./burst-policy";

@@ -8,10 +8,11 @@ import {
   type PlanCheck,
   type Refusal,
 } from "../policy";
-import { changesAnything, renderMarkdown, summarise, type PlanModel } from "../review";
+import { changesAnything, summarise, type PlanModel } from "../review";
 import type { HookEvent } from "./events";
 import type { ParametersFile } from "./flip";
 import type { BurstManifest } from "./manifest";
+import { planText, type PlanTelling } from "./plan-text";
 import type { Terraform } from "./terraform";
 
 /** What one attempt needs. */
@@ -25,6 +26,8 @@ export interface AttemptOptions {
   readonly observation: () => Observation | undefined;
   /** What a plan's reader should know besides, one sentence. @default - nothing */
   readonly advice?: () => string | undefined;
+  /** How plans are told. @default - without their cost */
+  readonly telling?: PlanTelling;
   readonly signal: AbortSignal;
   readonly emit: (event: EventFact) => void;
   /** Called at each step that a restart must know of, before it has an effect. */
@@ -99,18 +102,20 @@ export function withdraws(
 
 /** Tells of a plan, and of what is odd about it. */
 export function tellPlan(
-  { emit, manifest, advice }: Pick<AttemptOptions, "emit" | "manifest" | "advice">,
+  { emit, manifest, advice, telling }: Pick<AttemptOptions, "emit" | "manifest" | "advice" | "telling">,
   model: PlanModel,
 ): void {
   const besides = advice?.();
   const warning = otherImageInCloud(model, manifest);
+  const { markdown, cost, problem } = planText(model, telling ?? {});
   emit({
     kind: "planned",
     summary: summarise(model),
-    markdown: `${renderMarkdown(model)}${besides === undefined ? "" : `\n\n${besides}.\n`}`,
+    ...(cost === undefined ? {} : { cost }),
+    markdown: `${markdown}${besides === undefined ? "" : `\n\n${besides}.\n`}`,
     ...(warning === undefined ? {} : { warning }),
   });
-  if (warning !== undefined) emit({ kind: "problem", message: warning });
+  for (const message of [warning, problem]) if (message !== undefined) emit({ kind: "problem", message });
 }
 
 /** Every reason not to apply the plan. */

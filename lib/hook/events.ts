@@ -20,6 +20,8 @@ export type HookEvent = { readonly at: number } & (
   | {
       readonly kind: "planned";
       readonly summary: string;
+      /** What changes of the cost, in a few words; absent when nothing does, or no prices are known. */
+      readonly cost?: string;
       readonly markdown: string;
       /** What is allowed, and yet worth a look, one sentence; told as a `problem` too. */
       readonly warning?: string;

@@ -3,6 +3,8 @@ export type { Clock, HookOptions, TerraformSettings } from "./options";
 export type {
   BurstManifest,
   BurstObservers,
+  BurstPart,
+  BurstPlatform,
   BurstPolicy,
   BurstSide,
   PrePosition,
@@ -18,6 +20,7 @@ export {
   type LoadOptions,
 } from "./load-manifest";
 export { querySide, type SideFigures, type SideObserver, type SideQueries } from "./side-observer";
+export type { CloudPlatform, SeenCloud } from "./cloud-platform";
 export { siteObserver, type Observer, type SiteObserverOptions } from "./observe";
 export type { HookEvent, ProviderProgress } from "./events";
 export type { TerraformEvent, TerraformDiagnostic } from "./terraform-events";
@@ -33,3 +36,4 @@ export { propose, type Proposal, type ProposalOptions } from "./propose";
 export { ParametersFile } from "./flip";
 export { PrePositioner, type PrePositionStatus, type SeenByLoop } from "./pre-positioner";
 export { imageLink, type ImageLink } from "./image-link";
+export { parsePriceTable, PriceBook, type PriceTable } from "../review/cost";

@@ -4,6 +4,7 @@ import { SpillwayError, messageOf, throwProblems, type ProblemReport } from "../
 import { policyProblems, prePositionProblems } from "../policy";
 import { asObject, type JsonObject, type JsonValue } from "../review/json";
 import { observerProblems, withAbsoluteObservers } from "./manifest-observers";
+import { platformProblems } from "./manifest-platform";
 import type { BurstManifest, SiteEndpoint } from "./manifest";
 
 /** A burst, and the folders it lives in. */
@@ -172,7 +173,7 @@ const SHAPE: Shape = {
   parametersFile: "string",
   onPrem: SIDE,
   cloud: SIDE,
-  record: { name: "string", ttlSeconds: "number", nameServerSite: "string" },
+  record: { name: "string", ttlSeconds: "number" },
   addresses: { replica: "string", pool: "string", gate: "string", record: "string" },
   policy: {
     burstAbove: "number",
@@ -209,6 +210,7 @@ function asManifest(value: JsonValue, place: string, problems: ProblemReport[]):
     return undefined;
   }
   checkShape(object, SHAPE, [], place, problems);
+  problems.push(...platformProblems(object, place));
   checkSites(object, place, problems);
   if (problems.length > 0) return undefined;
   const manifest = object as unknown as BurstManifest;
@@ -265,7 +267,8 @@ function checkSites(value: JsonObject, place: string, problems: ProblemReport[])
   const sites = asObject(value.sites) ?? {};
   const used = {
     "onPrem.site": asObject(value.onPrem)?.site,
-    "cloud.site": asObject(value.cloud)?.site,
+    // A platform is no site.
+    ...(value.platform === undefined ? { "cloud.site": asObject(value.cloud)?.site } : {}),
     "record.nameServerSite": asObject(value.record)?.nameServerSite,
   };
   for (const [attribute, site] of Object.entries(used)) {

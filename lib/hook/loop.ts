@@ -22,7 +22,9 @@ import type { ParametersFile } from "./flip";
 import type { Journal, JournalFact } from "./journal";
 import type { BurstPolicy } from "./manifest";
 import type { Clock, HookOptions } from "./options";
+import { platformProgress } from "./platform-progress";
 import type { PrePositioner } from "./pre-positioner";
+import { tellingOf } from "./plan-text";
 import { makeProposal } from "./proposal";
 import { writeStatus } from "./status";
 import { isShiftForeseen } from "./shift-ahead";
@@ -125,6 +127,12 @@ export class Loop {
   onProgress(progress: ProviderProgress): void {
     if (this.work) this.work.progress = progress;
     this.parts.emit({ kind: "progress", progress });
+  }
+
+  private tell(fact: EventFact): void {
+    this.parts.emit(fact);
+    const progress = fact.kind === "terraform" ? platformProgress(fact.event) : undefined;
+    if (progress) this.onProgress({ ...progress, at: this.parts.clock.now() });
   }
 
   private async turn(): Promise<void> {
@@ -256,8 +264,9 @@ export class Loop {
         wanted: work.wanted,
         observation: () => this.observation,
         advice: () => this.parts.prePositioner?.advice,
+        telling: tellingOf(this.parts),
         signal: work.stop.signal,
-        emit,
+        emit: (fact) => this.tell(fact),
         note: (note) => this.noteStep(work, note),
       });
       if (outcome.kind === "overtaken") {
@@ -345,7 +354,7 @@ export class Loop {
     const at = clock.now();
     try {
       const request = { manifest, parameters, scratch, terraform, wanted, observation, signal, emit, at };
-      const outcome = await makeProposal(request);
+      const outcome = await makeProposal({ ...request, telling: tellingOf(this.parts) });
       if (outcome.kind === "refused") return this.refused(outcome.refusals);
       const { branch, commit } = outcome;
       this.proposed = wanted;

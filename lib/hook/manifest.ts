@@ -16,19 +16,47 @@ export interface BurstManifest {
   readonly onPrem: BurstSide;
   readonly cloud: BurstSide;
   readonly sites: Readonly<Record<string, SiteEndpoint>>;
-  readonly record: { readonly name: string; readonly ttlSeconds: number; readonly nameServerSite: string };
+  readonly record: {
+    readonly name: string;
+    readonly ttlSeconds: number;
+    /** Whose agent answers for the name. Absent: DNS is the platform's. */
+    readonly nameServerSite?: string;
+  };
+  /** Who runs the cloud side, when it is no site with an agent; `sites` then has no such site. @default - the cloud has an agent */
+  readonly platform?: BurstPlatform;
   /** Addresses of the burst's own resources, without index. The hook refuses a plan that touches any other. */
   readonly addresses: {
     readonly replica: string;
     readonly pool: string;
     readonly gate: string;
     readonly record: string;
+    /** The cloud's own answer, where each site's is a resource of its own; it is removed on the way home. */
+    readonly cloudRecord?: string;
+    /** Further resources of the burst that its plans may touch, and what they are: the same rules hold for them. */
+    readonly also?: Readonly<Record<string, BurstPart>>;
   };
   readonly policy: BurstPolicy;
   /** Who sees the sides besides their agents. @default - nobody: the agents alone are asked */
   readonly observers?: BurstObservers;
   /** Keeps the image nearly current at the cloud between bursts. @default - off */
   readonly prePosition?: PrePosition;
+}
+
+/** What a resource of a burst is. */
+export type BurstPart = "replica" | "pool" | "gate" | "record";
+
+/** A cloud without an agent, and what there is seen of it, by name. */
+export interface BurstPlatform {
+  readonly kind: "aws";
+  readonly region: string;
+  readonly autoScalingGroup: string;
+  readonly targetGroup: string;
+  readonly loadBalancer: string;
+  /** The hosted zone's name. @default - the record's weights are not looked at there */
+  readonly zone?: string;
+  /** Set identifiers of the answers of both sides. */
+  readonly homeIdentifier: string;
+  readonly cloudIdentifier: string;
 }
 
 /** Other eyes of the hook. What they see takes the place of what the side's agent says of the same figure. */

@@ -2,6 +2,7 @@ import { SpillwayError, messageOf } from "../errors";
 import type { Observation, SiteObservation } from "../policy";
 import type { ImageStatus, SiteContext } from "../site/api";
 import { SiteDirectory } from "../site/client";
+import { observeCloud, platformWeights, type CloudPlatform } from "./cloud-platform";
 import type { BurstManifest, BurstSide } from "./manifest";
 import { withOtherEyes, type SideObserver } from "./side-observer";
 
@@ -14,18 +15,33 @@ export interface SiteObserverOptions {
   readonly sites?: Pick<SiteDirectory, "get">;
   /** A site that does not answer within that is not reachable. @default 2000 */
   readonly timeoutMs?: number;
+  /** Who sees a cloud without an agent. Needed when the manifest names a platform. */
+  readonly platform?: CloudPlatform;
   /** Other eyes on the sides; later ones win. @default - none */
   readonly sides?: { readonly onPrem?: readonly SideObserver[]; readonly cloud?: readonly SideObserver[] };
   /** The image that the cloud is to run; undefined (or an undefined answer): the one that the on-premises pool runs. */
   readonly imageDigest?: () => string | undefined;
 }
 
-/** An observer that asks the burst's site agents, all at once. It never throws for a silent site. */
+/** An observer that asks the burst's site agents, and a cloud without one through its platform, all at once. It never throws for a
+ * silent site. */
 export function siteObserver(options: SiteObserverOptions): Observer {
   const { manifest } = options;
   const sites = options.sites ?? new SiteDirectory(manifest.sites);
   return async (signal) => {
-    const names = new Set([manifest.onPrem.site, manifest.cloud.site, manifest.record.nameServerSite]);
+    const { nameServerSite } = manifest.record;
+    const hasAgent = manifest.platform === undefined;
+    const names = new Set([
+      manifest.onPrem.site,
+      ...(hasAgent ? [manifest.cloud.site] : []),
+      ...(nameServerSite === undefined ? [] : [nameServerSite]),
+    ]);
+    // It asks at the same time as the agents are asked.
+    const ofPlatform = hasAgent ? undefined : observeCloud(manifest.cloud, options.platform, signal);
+    const weightsOfPlatform =
+      nameServerSite === undefined ? platformWeights(options.platform, signal) : undefined;
+    // What fails while the agents are still being asked is thrown where it is waited for.
+    for (const each of [ofPlatform, weightsOfPlatform]) each?.catch(() => undefined);
     const looks = new Map<string, Look>();
     await Promise.all(
       [...names].map(async (site) =>
@@ -33,9 +49,12 @@ export function siteObserver(options: SiteObserverOptions): Observer {
       ),
     );
     const onPremLook = looks.get(manifest.onPrem.site) as Look;
-    const cloudLook = looks.get(manifest.cloud.site) as Look;
-    const nameServer = looks.get(manifest.record.nameServerSite)?.context;
-    const isThere = cloudLook.context?.pools.some(({ name }) => name === manifest.cloud.pool) ?? true;
+    const cloudLook = looks.get(manifest.cloud.site) ?? {};
+    const nameServer = nameServerSite === undefined ? undefined : looks.get(nameServerSite)?.context;
+    const seenCloud = (await ofPlatform) ?? siteObservation(manifest.cloud, cloudLook, 0);
+    const isThere = hasAgent
+      ? (cloudLook.context?.pools.some(({ name }) => name === manifest.cloud.pool) ?? true)
+      : !seenCloud.reachable || seenCloud.members > 0;
     const { sides = {} } = options;
     const [onPrem, cloud] = await Promise.all([
       withOtherEyes(
@@ -43,16 +62,24 @@ export function siteObserver(options: SiteObserverOptions): Observer {
         sides.onPrem ?? [],
         signal,
       ),
-      withOtherEyes(siteObservation(manifest.cloud, cloudLook, 0), (isThere && sides.cloud) || [], signal),
+      withOtherEyes(seenCloud, (isThere && sides.cloud) || [], signal),
     ]);
     const isKnown = nameServer !== undefined && nameServer.recordsProblem === undefined;
-    const weights = isKnown ? weightsOf(nameServer, manifest.record.name) : undefined;
+    const weights =
+      nameServerSite === undefined
+        ? await weightsOfPlatform
+        : isKnown
+          ? weightsOf(nameServer, manifest.record.name)
+          : undefined;
     return {
       at: Date.now(),
       onPrem,
       cloud,
       demandRps: onPrem.demandRps + cloud.demandRps,
-      replicaBytesLeft: bytesLeft(manifest, onPremLook.context, cloudLook.context, options.imageDigest?.()),
+      // What a platform holds of the image, and how fast it comes there, nobody says: its way is part of the launch estimate.
+      replicaBytesLeft: hasAgent
+        ? bytesLeft(manifest, onPremLook.context, cloudLook.context, options.imageDigest?.())
+        : 0,
       dnsTailMs: manifest.record.ttlSeconds * 1_000,
       ...(weights === undefined ? {} : { recordWeights: weights }),
     };

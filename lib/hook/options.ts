@@ -4,6 +4,7 @@ import type { ImageLink } from "./image-link";
 import type { HookDirectories } from "./load-manifest";
 import type { BurstManifest, BurstPolicy } from "./manifest";
 import type { Observer } from "./observe";
+import type { PriceBook } from "../review/cost";
 import type { ShiftAhead } from "../steps";
 
 /** Time, so that a recorded day can be replayed in seconds. */
@@ -46,6 +47,8 @@ export interface HookOptions {
   /** @default 15000 */
   readonly leaseExpiryMs?: number;
   readonly backOff?: BackOffOptions;
+  /** What the cloud charges, to say in each plan what it costs. @default - nothing is said of cost */
+  readonly prices?: PriceBook;
   /** How the image is brought nearer between bursts. @default - over clients for the manifest's sites */
   readonly imageLink?: ImageLink;
   /** Where the record's TTL is lowered when a shift is foreseen. @default - the manifest's name server */

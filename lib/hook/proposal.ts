@@ -1,7 +1,7 @@
 import type { DesiredParameters } from "../desired";
 import { count, type Refusal } from "../policy";
-import { renderMarkdown } from "../review";
 import { judge, tellPlan, withdraws, type AttemptOptions } from "./attempt";
+import { planText } from "./plan-text";
 import { propose, type Proposal } from "./propose";
 import type { Terraform } from "./terraform";
 import { weightsInWords } from "./verify";
@@ -46,7 +46,7 @@ async function rehearse(
     refresh: !withdraws(request, request.parameters.read()),
   });
   try {
-    const markdown = renderMarkdown(plan.model);
+    const { markdown } = planText(plan.model, request.telling ?? {});
     tellPlan(request, plan.model);
     return { refusals: await judge({ ...request, terraform }, plan.model), markdown };
   } finally {

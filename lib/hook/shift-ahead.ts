@@ -6,9 +6,11 @@ import type { BurstManifest, BurstPolicy } from "./manifest";
 /** Caches get that many TTLs to forget answers with the higher one. */
 const TTLS_AHEAD = 2;
 
-/** Lowers the TTL of the burst's record at its name server. */
-export function shiftAheadOf({ record, sites }: BurstManifest, signal: AbortSignal): ShiftAhead {
+/** Lowers the TTL of the burst's record at its name server; undefined when no agent has it. */
+export function shiftAheadOf({ record, sites }: BurstManifest, signal: AbortSignal): ShiftAhead | undefined {
   const { nameServerSite } = record;
+  // Whose DNS is the platform's has nobody who could lower it.
+  if (nameServerSite === undefined) return undefined;
   const directory = new SiteDirectory({ [nameServerSite]: sites[nameServerSite] });
   return new ShiftAhead(directory, { signal, progress: () => undefined });
 }

@@ -14,3 +14,4 @@ export {
   whyNotHolding,
   type NamedQueries,
 } from "./judge";
+export { type PoolObserver, type SeenAvailability, type SeenMember, type SeenUsers } from "./pool-observer";

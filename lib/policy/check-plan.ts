@@ -1,4 +1,4 @@
-import type { BurstManifest } from "../hook/manifest";
+import type { BurstManifest, BurstPart } from "../hook/manifest";
 import { asArray, asObject, asString } from "../review/json";
 import type { PlanModel, ResourceChange } from "../review/model";
 import { imageStays } from "./image-stays";
@@ -89,7 +89,8 @@ function foreign(check: PlanCheck, change: ResourceChange): Refusal[] {
     return refuse("on-premises-stays", `the on-premises pool would be changed (${change.action})`);
   }
   const { addresses } = check.manifest;
-  const own = Object.values(addresses).join(", ");
+  const { also = {}, ...named } = addresses;
+  const own = [...Object.values(named), ...Object.keys(also)].join(", ");
   return refuse(
     "own-resources",
     `only the burst's own resources may change (${own}), and this is none of them`,
@@ -102,6 +103,11 @@ function removalInBurst(check: PlanCheck, change: ResourceChange): Refusal[] {
   const refuse = (problem: string, mend: string): Refusal[] => [
     { address: change.address, action: change.action, rule: "no-removal-in-burst", problem, mend },
   ];
+  if (kind === "cloud-record") {
+    // A cloud that is down is taken out of the answers while the burst stays.
+    if (change.deposed || check.wanted.weights[check.manifest.cloud.site] === undefined) return [];
+    return refuse("the cloud would no longer be answered with while it is wanted", BY_HAND);
+  }
   if (kind === "replica") {
     if (change.deposed || change.createFirst) return [];
     return refuse("the image would leave the cloud while it is wanted there", BY_HAND);
@@ -122,12 +128,14 @@ function changeAtHome(check: PlanCheck, change: ResourceChange): Refusal[] {
     return [];
   // The image may be kept in place before the next burst.
   if (kind === "replica") return [];
+  // What costs nothing stays between bursts, and may say something else then.
+  if (isAlso(check, change) && change.action === "update") return [];
   return [
     {
       address: change.address,
       action: change.action,
       rule: "home-only-removes",
-      problem: `coming home must only remove the cloud's ${kind}, and this plan would ${verb(change)} it`,
+      problem: `coming home must only remove the cloud's ${inWords(kind)}, and this plan would ${verb(change)} it`,
       mend: `Make it depend on \`burst\` of \`${check.manifest.variable}\`, as the Burst construct does.`,
     },
   ];
@@ -162,7 +170,11 @@ function removalOrder(check: PlanCheck, changes: readonly ResourceChange[]): Ref
   });
   if (removed.length === 0) return [];
   const record = recordOf(check);
-  const changesRecord = record !== undefined && record.action !== "no-op";
+  const ofCloud = cloudRecordOf(check);
+  const isApart = check.manifest.addresses.cloudRecord !== undefined;
+  const changesRecord = isApart
+    ? ofCloud?.action === "delete"
+    : record !== undefined && record.action !== "no-op";
   const found: Refusal[] = [];
   for (const change of removed) {
     const refuse = (rule: SafetyRule, problem: string, mend: string) =>
@@ -170,7 +182,8 @@ function removalOrder(check: PlanCheck, changes: readonly ResourceChange[]): Ref
     if (!changesRecord && sendsUsers(check, "before") === true) {
       refuse("record-first", "users are still sent to the cloud, and the plan does not change that", BY_HAND);
     }
-    if (changesRecord && !check.createBeforeDestroy.has(change.baseAddress)) {
+    // Where the cloud's answer is a resource of its own, it depends on gate and pool, and so goes before them.
+    if (!isApart && changesRecord && !check.createBeforeDestroy.has(change.baseAddress)) {
       refuse(
         "record-first",
         "it would be destroyed before the record leaves the cloud",
@@ -179,7 +192,8 @@ function removalOrder(check: PlanCheck, changes: readonly ResourceChange[]): Ref
     }
   }
   const guarded = removed.some((change) => kindOf(check, change) === "gate");
-  const sessions = check.observation?.cloud.reachable === true ? check.observation.cloud.sessions : undefined;
+  const cloud = check.observation?.cloud;
+  const sessions = cloud?.reachable === true && cloud.usersUnknown === undefined ? cloud.sessions : undefined;
   if (!guarded && sessions !== 0) {
     for (const change of removed) {
       found.push({
@@ -200,6 +214,7 @@ function removalOrder(check: PlanCheck, changes: readonly ResourceChange[]): Ref
 function recordAnswers(check: PlanCheck): Refusal[] {
   const record = recordOf(check);
   if (!record || removes(record)) return [];
+  if (check.manifest.addresses.cloudRecord !== undefined) return apartAnswers(check, record);
   const answers = answersOf(record.after);
   if (!answers) return [];
   const refuse = (problem: string, mend: string): Refusal[] => [
@@ -218,10 +233,39 @@ function recordAnswers(check: PlanCheck): Refusal[] {
   return refuse(`the record would not answer with ${onPrem.site}`, BY_HAND);
 }
 
+/** The same of answers that are resources of their own. */
+function apartAnswers(check: PlanCheck, record: ResourceChange): Refusal[] {
+  if (check.wanted.burst) return [];
+  const refuse = ({ address, action }: ResourceChange, problem: string, mend: string): Refusal[] => [
+    { address, action, rule: "record-answers", problem, mend },
+  ];
+  const { onPrem, cloud, variable } = check.manifest;
+  const ofCloud = cloudRecordOf(check);
+  const follow = `Make it follow \`weights\` of \`${variable}\`, as the Burst construct does.`;
+  return [
+    // Weight 0 would not do: it is answered when all others are unhealthy.
+    ...(ofCloud && (ofCloud.after !== undefined || ofCloud.action === "forget")
+      ? refuse(ofCloud, `the record would still send users to ${cloud.site} after the way home`, follow)
+      : []),
+    ...(weightOf(record.after) === 0
+      ? refuse(record, `the record would not answer with ${onPrem.site}: its weight would be 0`, follow)
+      : []),
+  ];
+}
+
+/** Of an `aws_route53_record`; undefined when it does not say it. */
+function weightOf(value: ResourceChange["after"]): number | undefined {
+  const [policy] = asArray(asObject(value)?.weighted_routing_policy ?? []);
+  const weight = asObject(policy)?.weight;
+  return typeof weight === "number" ? weight : undefined;
+}
+
 /** Who stays must be able to carry everybody. */
 function healthyCapacity(check: PlanCheck): Refusal[] {
   const record = recordOf(check);
-  if (!record || record.action === "no-op" || sendsUsers(check, "before") === false) return [];
+  const ofCloud = cloudRecordOf(check);
+  const changes = [record, ofCloud].some((each) => each !== undefined && each.action !== "no-op");
+  if (!record || !changes || sendsUsers(check, "before") === false) return [];
   const refuse = (problem: string): Refusal[] => [
     {
       address: record.address,
@@ -240,14 +284,38 @@ function healthyCapacity(check: PlanCheck): Refusal[] {
   );
 }
 
-function kindOf(check: PlanCheck, change: ResourceChange): keyof BurstManifest["addresses"] | undefined {
+type Kind = BurstPart | "cloud-record";
+
+function kindOf(check: PlanCheck, change: ResourceChange): Kind | undefined {
   const { addresses } = check.manifest;
+  if (addresses.cloudRecord !== undefined && addresses.cloudRecord === change.baseAddress)
+    return "cloud-record";
   const kinds = ["replica", "pool", "gate", "record"] as const;
-  return kinds.find((kind) => addresses[kind] === change.baseAddress);
+  const named = kinds.find((kind) => addresses[kind] === change.baseAddress);
+  if (named !== undefined || !isAlso(check, change)) return named;
+  return addresses.also?.[change.baseAddress];
+}
+
+/** Is it one of the further resources of the burst? */
+function isAlso({ manifest }: PlanCheck, change: ResourceChange): boolean {
+  return Object.hasOwn(manifest.addresses.also ?? {}, change.baseAddress);
+}
+
+function inWords(kind: Kind): string {
+  return kind === "cloud-record" ? "answer" : kind;
 }
 
 function recordOf(check: PlanCheck): ResourceChange | undefined {
-  return check.plan.changes.find((change) => kindOf(check, change) === "record" && !change.deposed);
+  const { record } = check.manifest.addresses;
+  return check.plan.changes.find((change) => change.baseAddress === record && !change.deposed);
+}
+
+/** The cloud's own answer; undefined also when a burst has none apart. */
+function cloudRecordOf(check: PlanCheck): ResourceChange | undefined {
+  const { cloudRecord } = check.manifest.addresses;
+  return cloudRecord === undefined
+    ? undefined
+    : check.plan.changes.find((change) => change.baseAddress === cloudRecord && !change.deposed);
 }
 
 /** Users are sent only to a site whose gate has opened. */
@@ -261,6 +329,7 @@ function mayHaveUsers(check: PlanCheck): boolean {
 /** Undefined: the record does not say it in a way that is understood. */
 function sendsUsers(check: PlanCheck, side: "before" | "after"): boolean | undefined {
   const record = recordOf(check);
+  if (check.manifest.addresses.cloudRecord !== undefined) return cloudRecordOf(check)?.[side] !== undefined;
   if (!record) return undefined;
   if (record[side] === undefined) return false;
   return answersOf(record[side])?.includes(check.manifest.cloud.site);

@@ -49,7 +49,9 @@ export function whileCloudSilent(state: PolicyState, observation: Observation): 
   const silentMs = observation.at - since;
   const problem = cloud.problem ?? "no answer";
   const sendsUsers = state.phase === "burst" || observation.recordWeights?.[cloud.site] !== undefined;
-  const mayWithdraw = state.desired.burst && !isWithdrawn(state, observation) && sendsUsers;
+  // A platform's API that does not answer is no sign that the platform's balancers do not.
+  const mayWithdraw =
+    cloud.unseen !== true && state.desired.burst && !isWithdrawn(state, observation) && sendsUsers;
   if (!mayWithdraw || silentMs < CLOUD_SILENCE_MS || onPrem.membersUp === 0) {
     return hold(
       silent,

@@ -5,6 +5,8 @@ export interface SiteObservation {
   readonly reachable: boolean;
   /** Why it could not be asked. */
   readonly problem?: string;
+  /** It is not the site that is silent but who sees it, so that silence says nothing of whether it serves. @default false */
+  readonly unseen?: boolean;
   /** Requests per second that reach it. */
   readonly demandRps: number;
   /** Members of the pool, and those of them that are up. */
@@ -20,6 +22,10 @@ export interface SiteObservation {
   readonly failedTotal: number;
   /** Rate of the link to it, bits per second; 0 if unknown. */
   readonly linkBps: number;
+  /** Why its demand and users are not known yet, while its members are: their figures then mean nothing. */
+  readonly usersUnknown?: string;
+  /** For how long the demand and users told of were over, milliseconds. @default 0 */
+  readonly lateByMs?: number;
 }
 
 /** What was seen at one moment. JSON. */

@@ -17,7 +17,9 @@ export function whileBurst(
   observation: Observation,
   policy: BurstPolicy,
 ): Verdict {
-  const low = figures.onPremCapacityRps > 0 && figures.utilisation < policy.homeBelow;
+  // Demand of which a part is not known is at least what is known: it may grow the burst, and never ends it.
+  const isWhole = observation.cloud.usersUnknown === undefined;
+  const low = isWhole && figures.onPremCapacityRps > 0 && figures.utilisation < policy.homeBelow;
   const belowSince = low ? (state.belowSince ?? observation.at) : undefined;
   const tracked: PolicyState = {
     ...state,
@@ -27,7 +29,10 @@ export function whileBurst(
     coming: stillComing(state, observation, policy) > 0 ? state.coming : undefined,
     misfits: fits(state, observation, policy) ? 0 : state.misfits + 1,
   };
-  const text = judged(figures, low ? "<" : "is not below", policy.homeBelow);
+  const compared = judged(figures, low ? "<" : "is not below", policy.homeBelow);
+  const text = isWhole
+    ? compared
+    : `demand at site ${observation.cloud.site} is not known yet (${observation.cloud.usersUnknown})`;
   if (belowSince === undefined)
     return adjust(tracked, text, figures, observation, policy) ?? hold(tracked, text, figures);
 
@@ -59,6 +64,7 @@ function trackFewer(
   observation: Observation,
 ): PolicyState["fewer"] {
   const needed = figures.membersNeeded;
+  if (observation.cloud.usersUnknown !== undefined) return undefined;
   if (state.shrink || needed >= state.desired.cloudMembers) return undefined;
   return {
     since: state.fewer?.since ?? observation.at,

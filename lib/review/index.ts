@@ -8,5 +8,8 @@ export {
   type OutputChange,
   type PlanModel,
   type ResourceChange,
+  type ConfiguredResource,
+  type PlanContext,
+  type StandingResource,
 } from "./model";
 export { sameJson, type JsonObject, type JsonValue } from "./json";

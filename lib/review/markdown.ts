@@ -1,9 +1,14 @@
+import { costHeadline, costSection, type CostReport } from "./cost";
 import type { JsonValue } from "./json";
 import type { AttributeChange, ChangeAction, OutputChange, PlanModel, ResourceChange } from "./model";
 
 export interface MarkdownOptions {
   /** Most characters in the result. GitHub takes 65,536 in a comment. @default 60000 */
   readonly limit?: number;
+  /** What the plan costs; said in the verdict and in a section of its own, when anything of it changes. @default - not said */
+  readonly cost?: CostReport;
+  /** Today, in milliseconds since 1970, to warn of old prices. @default - they are not judged */
+  readonly now?: number;
 }
 
 /** How much is said of each change. Less and less, until the whole fits. */
@@ -43,10 +48,10 @@ export function renderMarkdown(model: PlanModel, options: MarkdownOptions = {}):
   const limit = options.limit ?? 60_000;
   let text = "";
   for (const detail of DETAILS) {
-    text = render(model, detail);
+    text = render(model, detail, options);
     if (text.length <= limit) return text;
   }
-  const verdict = `${verdictOf(model)}\n`;
+  const verdict = `${verdictOf(model, options.cost)}\n`;
   return verdict.length <= limit ? verdict : verdict.slice(0, limit);
 }
 
@@ -59,8 +64,9 @@ export function summarise(model: PlanModel): string {
   return parts.length === 0 ? "no changes" : parts.join(", ");
 }
 
-function verdictOf(model: PlanModel): string {
+function verdictOf(model: PlanModel, cost?: CostReport): string {
   const notes = [
+    cost ? costHeadline(cost) : "",
     model.errored ? "planning failed" : "",
     model.complete ? "" : "this plan is partial",
     model.drift.length === 0 ? "" : `${model.drift.length} changed outside Terraform`,
@@ -71,16 +77,19 @@ function verdictOf(model: PlanModel): string {
   return `**${[capital(head), ...notes].join("; ")}.**`;
 }
 
-function render(model: PlanModel, detail: Detail): string {
+function render(model: PlanModel, detail: Detail, { cost, now }: MarkdownOptions): string {
   const by = (...actions: readonly ChangeAction[]) =>
     model.changes.filter((change) => actions.includes(change.action));
   const sections = [
-    verdictOf(model),
+    verdictOf(model, cost),
     section("Replaced and destroyed", by("replace", "delete", "forget"), detail, removalLine),
     section("Updated", by("update"), detail, plainLine),
     outputsSection(model.outputs, detail),
     folded("created", by("create"), detail),
     folded("imported or moved", by("import", "move"), detail),
+    cost
+      ? costSection(cost, code, { lines: detail.resources, ...(now === undefined ? {} : { now }) }).join("\n")
+      : "",
     section("Changed outside Terraform", model.drift, detail, plainLine),
     listSection(
       "Failed checks",

@@ -1,4 +1,4 @@
-import type { JsonValue } from "./json";
+import type { JsonObject, JsonValue } from "./json";
 
 /**
  * A Terraform plan as a person (or a safety rule) judges it. Every value in it is fit to be shown: what the plan masks is masked,
@@ -19,6 +19,33 @@ export interface PlanModel {
   /** Changes that Terraform put off to a later plan, as `address: reason`. */
   readonly deferred: readonly string[];
   readonly failedChecks: readonly FailedCheck[];
+  /** How the resources belong together. @default - not known */
+  readonly context?: PlanContext;
+}
+
+/** What the plan says besides its changes: needed to join resources whose ids are known only after apply. */
+export interface PlanContext {
+  /** Of the configuration, by resource address without instance keys. */
+  readonly configured: Readonly<Record<string, ConfiguredResource>>;
+  /** By provider key, what is known of the provider's own settings: `region`. */
+  readonly providers: Readonly<Record<string, { readonly region?: string }>>;
+  /** Resources of the state that are in no change: data sources, and what `-target` left out. */
+  readonly standing: readonly StandingResource[];
+}
+
+export interface ConfiguredResource {
+  /** `aws`, `aws.frankfurt`, `module.shop:aws`. */
+  readonly provider: string;
+  /** By attribute path without list indices (`launch_template.id`): what its expression refers to, as Terraform says it. Constants: none. */
+  readonly references: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface StandingResource {
+  readonly address: string;
+  readonly baseAddress: string;
+  readonly mode: "managed" | "data";
+  readonly type: string;
+  readonly values: JsonObject;
 }
 
 export type ChangeAction =

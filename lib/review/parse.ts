@@ -1,4 +1,5 @@
 import { SpillwayError, messageOf } from "../errors";
+import { planContext } from "./context";
 import { diff } from "./diff";
 import { asArray, asObject, asString, type JsonObject, type JsonValue } from "./json";
 import type {
@@ -45,6 +46,7 @@ export function parsePlan(json: string | JsonObject): PlanModel {
     outputs: outputChanges(plan.output_changes, redactor),
     deferred,
     failedChecks: failedChecks(plan.checks, redactor),
+    context: planContext(plan, redactor),
   };
 }
 

@@ -20,6 +20,9 @@ import type { ProblemReport } from "../errors";
  * | POST   /v1/images/{digest}/estimate   | {@link TransferEstimate} | {@link TransferEstimate}: pinned, or what was pinned before |
  * | POST   /v1/images/{digest}/verify     |                 | {@link ImageStatus}: the whole of it was read again; 422 corrupt |
  * | DELETE /v1/images/{digest}            |                 | 204; 409 while a pool uses it |
+ * | POST   /v1/images/{digest}/snapshots  | {@link SnapshotRequest} | {@link SnapshotStatus} 202: the agent makes a snapshot of it; idempotent, goes on where it was |
+ * | GET    /v1/images/{digest}/snapshots  |                 | {@link SnapshotStatus}; 404 when none is made or being made |
+ * | DELETE /v1/images/{digest}/snapshots/{snapshotId} |     | 204; 409 while a machine image uses it |
  * | PUT    /v1/transfers/{id}             | {@link TransferRequest} | {@link TransferState} |
  * | PUT    /v1/transfers/{id}/segments/{segmentId} | segment (binary, lib/image) | {@link SegmentAnswer}; idempotent |
  * | POST   /v1/transfers/{id}/complete    | `{ digest }`    | {@link ImageStatus}; 409 incomplete, 422 corrupt |
@@ -31,7 +34,7 @@ import type { ProblemReport } from "../errors";
  * | PUT    /v1/pools/{name}/gate          | {@link GateSpec} | {@link PoolStatus}: notes who admitted the pool |
  * | POST   /v1/pools/{name}/quiesce       | {@link QuiesceSpec} | {@link PoolTraffic} |
  * | GET    /v1/pools/{name}/traffic       |                 | {@link PoolTraffic} |
- * | GET    /v1/records                  |                 | `{ records: RecordStatus[] }`; none at a site without a name server |
+ * | GET    /v1/records                  |                 | `{ records: RecordStatus[] }`; none at a site without a name server; with serial 0 what was declared and is not held so (yet) |
  * | PUT    /v1/records/{name}             | {@link RecordSpec} | {@link RecordStatus} |
  * | GET    /v1/records/{name}             |                 | {@link RecordStatus}; 404 |
  * | DELETE /v1/records/{name}?owner=      |                 | 204 |
@@ -92,6 +95,37 @@ export interface ImageStatus {
   readonly completedAt?: number;
   /** Pools launched from it. */
   readonly usedBy: readonly string[];
+}
+
+/** How the agent is to make a snapshot of an image that is complete at its site. */
+export interface SnapshotRequest {
+  /** Only blocks that differ from it are written. @default the one of Spillway's own that leaves the least to write */
+  readonly parentId?: string;
+  /** @default as the account has it */
+  readonly encrypted?: boolean;
+  readonly kmsKeyId?: string;
+  readonly description?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  /** What is a version of what: the name of the image's file. */
+  readonly lineage?: string;
+}
+
+/** A snapshot that an agent makes, or has made. */
+export interface SnapshotStatus {
+  readonly digest: string;
+  /** Where: `eu-central-1`. */
+  readonly region: string;
+  readonly state: "making" | "complete" | "failed";
+  /** Known once it is complete. */
+  readonly snapshotId?: string;
+  readonly sizeBytes?: number;
+  /** What goes on, in a line. */
+  readonly message: string;
+  /** 0 to 1, where it is known. */
+  readonly fraction?: number;
+  readonly etaMs?: number;
+  /** Why it failed. Asked for again, it is gone on with. */
+  readonly problem?: ProblemReport;
 }
 
 /** What a transfer is about: one image on its way to this site, under an id (64 hex digits) that the near side chose. */
@@ -390,6 +424,8 @@ export interface SiteEvent {
     | "image-complete"
     | "image-deleted"
     | "image-evicted"
+    | "snapshot-complete"
+    | "snapshot-deleted"
     | "member-launched"
     | "member-up"
     | "member-down"

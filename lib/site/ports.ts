@@ -8,7 +8,9 @@ import type {
   RecordSpec,
   RecordStatus,
   ShiftPreparation,
+  SnapshotRequest,
 } from "./api";
+import type { StepContext } from "../wait";
 
 /**
  * What a site agent runs on. `lib` knows only these interfaces; `providers/*` implement them. Everything behind them is a process
@@ -19,6 +21,35 @@ export interface SitePorts {
   readonly balancer: Balancer;
   /** Only at a site that answers for the global name. */
   readonly nameServer?: NameServer;
+  /** Only at a site whose cloud takes images as snapshots. */
+  readonly snapshots?: SnapshotMaker;
+}
+
+/** A snapshot that is complete. */
+export interface MadeSnapshot {
+  readonly snapshotId: string;
+  readonly sizeBytes: number;
+}
+
+/** Makes snapshots of images that the site holds, in the cloud that the site is in. */
+export interface SnapshotMaker {
+  /** Where. @throws SpillwayError when that is not known */
+  region(): Promise<string>;
+  /**
+   * Idempotent: goes on with what was begun, and takes what is there.
+   * @param image its file, and the digest that it has
+   * @param directory where what must survive a restart is kept
+   */
+  make(
+    image: { readonly path: string; readonly digest: string },
+    request: SnapshotRequest,
+    directory: string,
+    context: StepContext,
+  ): Promise<MadeSnapshot>;
+  /** Undefined when there is none that is complete. @throws SpillwayError with code `part-unavailable` in its cause when it cannot be asked */
+  find(digest: string, signal: AbortSignal): Promise<MadeSnapshot | undefined>;
+  /** Idempotent. @throws SpillwayError with code `image-in-use` in its cause */
+  remove(snapshotId: string, digest: string, directory: string, signal: AbortSignal): Promise<void>;
 }
 
 /** What a look at a part of the site found. */
@@ -133,7 +164,7 @@ export interface NameServer {
   readonly kind?: string;
   /**
    * Its records are kept beyond the agent's own state, and others may write there: one of this agent's that the agent does not know
-   * is taken up, and removed only when that is asked for. Otherwise it holds what the agent knows, and nothing besides.
+   * is taken up, put for its owner only, and removed only when that is asked for. Otherwise it holds what the agent knows, and nothing besides.
    * @default false
    */
   readonly keepsRecords?: boolean;
@@ -141,10 +172,21 @@ export interface NameServer {
   start(): Promise<void>;
   /** `address:port` it answers on, UDP and TCP. */
   readonly endpoint: string;
-  put(name: string, spec: RecordSpec): Promise<RecordStatus>;
+  /**
+   * @param signal ends the waits within it (a warm-up, a TTL, secondaries): nobody waits for the answer any more. What was written
+   * already stays. @default - each wait has its own end only
+   * @throws AbortedError when it was ended so
+   */
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus>;
   get(name: string): Promise<RecordStatus | undefined>;
   list(): Promise<readonly RecordStatus[]>;
-  remove(name: string): Promise<void>;
+  /**
+   * May this agent change the record, which `list` has and the agent does not know? One of another agent of the same name is answered
+   * and read, and left alone. @default - all that it lists
+   */
+  takesUp?(name: string): Promise<boolean>;
+  /** @param signal as of {@link NameServer.put} */
+  remove(name: string, signal?: AbortSignal): Promise<void>;
   /** Looks whether it can do its work, and changes nothing. @default - there is nothing that could be wrong */
   check?(signal: AbortSignal): Promise<PartCheck>;
   /**

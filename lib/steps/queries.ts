@@ -1,5 +1,5 @@
 import { SpillwayError } from "../errors";
-import { QueryError, type NamedQueries, type QueryObserver, type Sample } from "../observers";
+import { QueryError, whyNotHolding, type NamedQueries, type QueryObserver, type Sample } from "../observers";
 
 /** Looks are repeated by the wait around them, so one does not wait long for an answer. */
 const ONE_ANSWER_MS = 3_000;
@@ -40,4 +40,22 @@ export async function askPatiently(
     if (!(error instanceof QueryError) || error.kind === "query") throw error;
     return { problem: error.report.problem };
   }
+}
+
+/**
+ * The first condition of a gate's `open_when` that does not hold, for a person. What cannot be known does not hold.
+ * @throws QueryError for one that is wrong as it is written
+ */
+export async function whyClosed(
+  observer: QueryObserver | undefined,
+  conditions: NamedQueries,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!observer) return undefined;
+  const looks = Object.entries(conditions).map(async ([name, query]) => {
+    const seen = await askPatiently(observer, query, signal);
+    const why = "problem" in seen ? seen.problem : whyNotHolding(seen.samples);
+    return why === undefined ? undefined : `\`open_when\` "${name}" does not hold: ${why}`;
+  });
+  return (await Promise.all(looks)).find((why) => why !== undefined);
 }

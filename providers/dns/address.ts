@@ -1,4 +1,4 @@
-import { isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { SpillwayError } from "../../lib/errors";
 
 /** An address on the network, to ask or to send to. */
@@ -23,4 +23,9 @@ export function parseHostPort(text: string, defaultPort: number): HostPort {
 /** As it is written in URLs and shown to people. */
 export function formatHostPort({ host, port }: HostPort): string {
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/** Is this host of a URL the machine itself? What is sent there crosses no network. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || (isIP(host) === 4 && host.startsWith("127."));
 }

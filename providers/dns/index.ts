@@ -1,4 +1,4 @@
-export { formatHostPort, parseHostPort, type HostPort } from "./address";
+export { formatHostPort, isLoopback, parseHostPort, type HostPort } from "./address";
 export { ask, exchangeTcp, NoAnswer, rcodeOf, type DnsAnswer, type Question } from "./ask";
 export {
   characterStrings,
@@ -12,7 +12,16 @@ export {
   type MarkReading,
   type OwnershipMark,
 } from "./mark";
-export { mustBeFree, mustBeMarkable, ownedByAnother, type Standing } from "./ownership";
+export { mustBeFree, mustBeMarkable, mustBeOwners, ownedByAnother, type Standing } from "./ownership";
 export { Findings, refusalOf } from "./planned";
 export { serialReached, untilSecondariesHave, zoneSerial } from "./secondaries";
+export { Zones, type ServerLook } from "./zones";
 export { readSecret, type SecretSource } from "./secret";
+export {
+  instanceOf,
+  isOwnInstance,
+  isSameInstance,
+  mustBeOwnInstance,
+  type Instance,
+  type InstanceSource,
+} from "./instance";

@@ -14,6 +14,8 @@ const STRING_BYTES = 255;
 export interface OwnershipMark {
   /** The installation that writes it, unique among all that write to this server. */
   readonly agent: string;
+  /** Which agent of that name: see {@link InstanceSource}. @default - not told */
+  readonly instance?: string;
   readonly spec: RecordSpec;
   /** {@link RecordStatus.changedAt} */
   readonly changedAt: number;
@@ -49,6 +51,7 @@ export function formatMark(mark: OwnershipMark): string {
   const fields: (readonly [string, string])[] = [
     ["version", String(MARK_VERSION)],
     ["agent", escape(mark.agent)],
+    ...(mark.instance === undefined ? [] : [["instance", escape(mark.instance)] as const]),
     ["owner", escape(spec.owner)],
     ["ttl", String(spec.ttlSeconds)],
     ["changed", String(mark.changedAt)],
@@ -93,12 +96,14 @@ export function readMark(text: string, agent: string): MarkReading {
     const owner = unescape(one("owner"));
     if (holder !== agent) return { kind: "another", agent: holder, owner };
     const [shift] = all("shift").map((value) => value.split("|").map(whole));
+    const [instance] = all("instance").map(unescape);
     const answers = all("answer").map(answerOf);
     if (answers.length === 0) return foreign;
     return {
       kind: "ours",
       mark: {
         agent,
+        ...(instance === undefined ? {} : { instance }),
         spec: { owner, ttlSeconds: whole(one("ttl")), answers },
         changedAt: whole(one("changed")),
         serial: whole(one("serial")),

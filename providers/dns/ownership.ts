@@ -1,4 +1,5 @@
 import type { SpillwayError } from "../../lib/errors";
+import type { RecordSpec } from "../../lib/site/api";
 import { controlProblem } from "../local/control";
 import { markName, readMark, type OwnershipMark } from "./mark";
 
@@ -44,6 +45,12 @@ export function mustBeMarkable(name: string): void {
     mend: "Choose a shorter name.",
     attribute: ["name"],
   });
+}
+
+/** Also an agent that lost its state changes no record for another owner. @throws SpillwayError with code `owned-by-another` */
+export function mustBeOwners(name: string, mark: OwnershipMark | undefined, { owner }: RecordSpec): void {
+  if (mark !== undefined && mark.spec.owner !== owner)
+    throw ownedByAnother(name, mark.agent, mark.spec.owner);
 }
 
 export function ownedByAnother(name: string, agent: string, owner: string): SpillwayError {

@@ -1,5 +1,6 @@
 import { SpillwayError, type ProblemReport } from "../../lib/errors";
 import { isRefusal } from "../../lib/site/agent/problems";
+import type { ServerLook } from "./zones";
 
 /** What a look found stays true for so long. */
 const FRESH_MS = 1_000;
@@ -12,15 +13,15 @@ export function refusalOf(error: unknown): ProblemReport {
 
 /** What is wrong with a server, looked at once for all who ask within a second. */
 export class Findings {
-  private last: { readonly at: number; readonly problems: Promise<readonly ProblemReport[]> } | undefined;
+  private last: { readonly at: number; readonly found: Promise<ServerLook> } | undefined;
 
-  constructor(private readonly look: () => Promise<readonly ProblemReport[]>) {}
+  constructor(private readonly look: () => Promise<ServerLook>) {}
 
-  now(): Promise<readonly ProblemReport[]> {
-    if (this.last && Date.now() - this.last.at < FRESH_MS) return this.last.problems;
-    const problems = this.look();
-    this.last = { at: Date.now(), problems };
-    problems.catch(() => (this.last = undefined));
-    return problems;
+  now(): Promise<ServerLook> {
+    if (this.last && Date.now() - this.last.at < FRESH_MS) return this.last.found;
+    const found = this.look();
+    this.last = { at: Date.now(), found };
+    found.catch(() => (this.last = undefined));
+    return found;
   }
 }

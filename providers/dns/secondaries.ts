@@ -1,38 +1,45 @@
 import { SpillwayError, messageOf } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import { formatHostPort, type HostPort } from "./address";
-import { ask } from "./ask";
+import { ask, NoAnswer, rcodeOf } from "./ask";
 
 const LOOK_MS = 50;
+const SERVER_FAILURE = 2;
 
 /** Is serial `one` the same as, or after, `other`? In the arithmetic of RFC 1982: they wrap around. */
 export function serialReached(one: number, other: number): boolean {
   return ((one - other) | 0) >= 0;
 }
 
-/** The serial of a zone's SOA at one server; undefined when it does not have the zone. @throws NoAnswer */
+/**
+ * The serial of a zone's SOA at one server; undefined when it does not have the zone.
+ * @throws NoAnswer, also of one that has the zone and cannot tell (it is expired)
+ */
 export async function zoneSerial(
   server: HostPort,
   zone: string,
   timeoutMs = 2_000,
 ): Promise<number | undefined> {
-  const { answers } = await ask(server, { name: zone, type: "SOA", timeoutMs });
-  for (const answer of answers ?? []) if (answer.type === "SOA") return answer.data.serial;
+  const found = await ask(server, { name: zone, type: "SOA", timeoutMs });
+  if (rcodeOf(found) === SERVER_FAILURE) throw new NoAnswer("it cannot tell (SERVFAIL)");
+  for (const answer of found.answers ?? []) if (answer.type === "SOA") return answer.data.serial;
   return undefined;
 }
 
 /**
  * Waits until each secondary has the zone with this serial, or a later one: before that, some users still get the old answer.
  * @throws SpillwayError naming those that do not have it when the time is over
+ * @throws AbortedError
  */
 export async function untilSecondariesHave(
   secondaries: readonly HostPort[],
   zone: string,
   serial: number,
   deadlineMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const until = Date.now() + deadlineMs;
-  const late = (await Promise.all(secondaries.map((one) => follow(one, zone, serial, until)))).filter(
+  const late = (await Promise.all(secondaries.map((one) => follow(one, zone, serial, until, signal)))).filter(
     (problem) => problem !== undefined,
   );
   if (late.length === 0) return;
@@ -48,6 +55,7 @@ async function follow(
   zone: string,
   serial: number,
   until: number,
+  signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   let seen = "has not answered";
   for (;;) {
@@ -59,6 +67,6 @@ async function follow(
       seen = `does not answer (${messageOf(error)})`;
     }
     if (Date.now() >= until) return `secondary ${formatHostPort(server)} ${seen}`;
-    await sleep(LOOK_MS);
+    await sleep(LOOK_MS, signal);
   }
 }

@@ -133,12 +133,13 @@ export class HaproxyBalancer implements Balancer {
   /** {@link Balancer.check}. Of one that Spillway runs: its program; of the user's own: sockets, level, version and stanzas. */
   check(signal: AbortSignal): Promise<PartCheck> {
     const { attach, program } = this.options;
-    if (attach === undefined) return checkProgram(program);
+    if (attach === undefined) return checkProgram(program, signal);
     const { settings } = this;
     // In turn: a server that is tried in a backend would be found there, and mended away.
-    return this.inTurn(() =>
-      diagnoseHaproxy({ ...attach, settings, pools: this.known().map(({ spec }) => spec), signal }),
-    );
+    return this.inTurn(() => {
+      signal.throwIfAborted();
+      return diagnoseHaproxy({ ...attach, settings, pools: this.known().map(({ spec }) => spec), signal });
+    });
   }
 
   /** {@link Balancer.stop}. A HAProxy of the user's own runs on. */

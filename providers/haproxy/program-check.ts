@@ -6,10 +6,10 @@ import { versionProblems } from "./doctor";
 import { findProgram } from "./program";
 
 /** Is the program there, and new enough? Runs nothing but `-v`. */
-export async function checkProgram(wanted: string | undefined): Promise<PartCheck> {
+export async function checkProgram(wanted: string | undefined, signal?: AbortSignal): Promise<PartCheck> {
   try {
     const program = findProgram(wanted);
-    const said = await firstLine(program);
+    const said = await firstLine(program, signal);
     const version = /version (\S+)/.exec(said)?.[1] ?? said;
     return { problems: versionProblems(`HAProxy at ${program}`, version), advice: [] };
   } catch (error) {
@@ -21,9 +21,9 @@ export async function checkProgram(wanted: string | undefined): Promise<PartChec
   }
 }
 
-function firstLine(program: string): Promise<string> {
+function firstLine(program: string, signal: AbortSignal | undefined): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, ["-v"], { env: baseEnvironment(), timeout: 5_000 }, (error, stdout) =>
+    execFile(program, ["-v"], { env: baseEnvironment(), timeout: 5_000, signal }, (error, stdout) =>
       error === null ? resolve(stdout.split("\n")[0]) : reject(error),
     );
   });

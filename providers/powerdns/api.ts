@@ -1,7 +1,7 @@
 import { messageOf } from "../../lib/errors";
 import { readSecret } from "../dns";
 import { normalName } from "../local/nameserver/names";
-import { apiUnreachable, noSuchZone, refusedBy, refusedChange, wrongKey } from "./errors";
+import { apiUnreachable, NoSuchZone, refusedBy, refusedChange, wrongKey } from "./errors";
 import type { Settings } from "./options";
 
 /** One set of records as the API has it. Names end with a dot. */
@@ -39,7 +39,11 @@ interface Answer {
 
 /** PowerDNS's HTTP API, as far as it is needed. Names are without the dot at the end. */
 export class PowerDnsApi {
-  constructor(private readonly settings: Settings) {}
+  /** @param signal ends each request, besides its own deadline */
+  constructor(
+    private readonly settings: Settings,
+    private readonly signal?: AbortSignal,
+  ) {}
 
   /** Its version, such as `4.7.3`. @throws SpillwayError */
   async version(): Promise<string> {
@@ -65,7 +69,7 @@ export class PowerDnsApi {
           ? "?rrsets=false"
           : `?rrset_name=${encodeURIComponent(sets.name)}.`;
     const { status, text } = await this.ask("GET", `/zones/${encodeURIComponent(zone)}.${query}`);
-    if (status === 404 || status === 422) throw noSuchZone(this.settings.api, zone);
+    if (status === 404 || status === 422) throw new NoSuchZone(this.settings.api, zone);
     if (status !== 200) throw this.unexpected(status, text);
     const view = JSON.parse(text) as ZoneView;
     const rrsets = view.rrsets ?? [];
@@ -90,7 +94,7 @@ export class PowerDnsApi {
     }));
     const { status, text } = await this.ask("PATCH", `/zones/${encodeURIComponent(zone)}.`, { rrsets });
     if (status === 204 || status === 200) return;
-    if (status === 404) throw noSuchZone(this.settings.api, zone);
+    if (status === 404) throw new NoSuchZone(this.settings.api, zone);
     if (status === 422 || status === 400) throw refusedChange(this.settings.api, subject, reasonOf(text));
     throw this.unexpected(status, text);
   }
@@ -103,6 +107,7 @@ export class PowerDnsApi {
   private async ask(method: string, path: string, body?: unknown): Promise<Answer> {
     const { api, serverId, apiKey, requestMs } = this.settings;
     const key = readSecret(apiKey, "PowerDNS's API key");
+    const timeout = AbortSignal.timeout(requestMs);
     let answer: Answer;
     try {
       const response = await fetch(`${api}/api/v1/servers/${encodeURIComponent(serverId)}${path}`, {
@@ -110,7 +115,7 @@ export class PowerDnsApi {
         // The key goes where it was meant to go, and nowhere else.
         redirect: "manual",
         headers: { "x-api-key": key, ...(body === undefined ? {} : { "content-type": "application/json" }) },
-        signal: AbortSignal.timeout(requestMs),
+        signal: this.signal ? AbortSignal.any([this.signal, timeout]) : timeout,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       answer = { status: response.status, text: await response.text() };

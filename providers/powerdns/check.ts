@@ -5,8 +5,10 @@ import { settingsOf, type PowerDnsOptions, type Settings } from "./options";
 
 /** What a look at a server found. */
 export interface CheckResult {
-  /** With any of these nothing is written. */
+  /** All that is wrong. With any that is of no zone nothing is written. */
   readonly problems: readonly ProblemReport[];
+  /** Those of one zone each: nothing is written to it, and the others go on. */
+  readonly zones: ReadonlyMap<string, readonly ProblemReport[]>;
   /** It works, but not as well as it could. */
   readonly warnings: readonly ProblemReport[];
 }
@@ -24,8 +26,8 @@ export function checkPowerDns(options: PowerDnsOptions): Promise<CheckResult> {
 }
 
 /** {@link checkPowerDns} with options that were checked already. */
-export async function checkServer(settings: Settings): Promise<CheckResult> {
-  const api = new PowerDnsApi(settings);
+export async function checkServer(settings: Settings, signal?: AbortSignal): Promise<CheckResult> {
+  const api = new PowerDnsApi(settings, signal);
   const found = new Findings(`PowerDNS at ${settings.api}`);
   let configuration: ReadonlyMap<string, string>;
   try {
@@ -36,18 +38,23 @@ export async function checkServer(settings: Settings): Promise<CheckResult> {
     configuration = await api.configuration();
   } catch (error) {
     // The same for every further question.
-    return { problems: [reportOf(error)], warnings: [] };
+    signal?.throwIfAborted();
+    return { problems: [reportOf(error)], zones: new Map(), warnings: [] };
   }
   checkConfiguration(configuration, settings, found);
+  const zones = new Map<string, readonly ProblemReport[]>();
   for (const zone of settings.zones) {
+    signal?.throwIfAborted();
+    const before = found.problems.length;
     try {
       checkZone(zone, await api.zone(zone, "none"), settings, found);
       await checkAnswers(zone, settings, found);
     } catch (error) {
       found.problems.push(reportOf(error));
     }
+    if (found.problems.length > before) zones.set(zone, found.problems.slice(before));
   }
-  return { problems: found.problems, warnings: found.warnings };
+  return { problems: found.problems, zones, warnings: found.warnings };
 }
 
 function checkConfiguration(

@@ -25,12 +25,19 @@ export function wrongKey(api: string): SpillwayError {
   });
 }
 
-export function noSuchZone(api: string, zone: string): SpillwayError {
-  return refusedBy({
-    place: `PowerDNS at ${api}`,
-    problem: `it has no zone "${zone}"`,
-    mend: `Create it (pdnsutil create-zone ${zone}), or correct \`zones\`.`,
-  });
+/** Said by a server that answers: what it cannot hold there, it does not. */
+export class NoSuchZone extends SpillwayError {
+  constructor(api: string, zone: string) {
+    const problem = `it has no zone "${zone}"`;
+    super(
+      {
+        place: `PowerDNS at ${api}`,
+        problem,
+        mend: `Create it (pdnsutil create-zone ${zone}), or correct \`zones\`.`,
+      },
+      { cause: Object.assign(new Error(problem), { code: "invalid" }) },
+    );
+  }
 }
 
 export function outsideZones(name: string, zones: readonly string[]): SpillwayError {

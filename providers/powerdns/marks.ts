@@ -9,6 +9,7 @@ import {
 } from "../dns";
 import { nameProblem, normalName } from "../local/nameserver/names";
 import type { PowerDnsApi, RrSet } from "./api";
+import { NoSuchZone } from "./errors";
 import type { Settings } from "./options";
 
 /** A zone whose serial is the same is read anew after this time: not every change of a database moves it. */
@@ -45,7 +46,17 @@ export class Marks {
   /** @throws SpillwayError when PowerDNS does not answer */
   async all(): Promise<readonly Held[]> {
     const held: Held[] = [];
-    for (const zone of this.settings.zones) held.push(...(await this.inZone(zone)));
+    const gone: NoSuchZone[] = [];
+    for (const zone of this.settings.zones) {
+      try {
+        held.push(...(await this.inZone(zone)));
+      } catch (error) {
+        // Of the other zones it is known nevertheless.
+        if (!(error instanceof NoSuchZone)) throw error;
+        gone.push(error);
+      }
+    }
+    if (gone.length === this.settings.zones.length) throw gone[0];
     return held;
   }
 

@@ -1,6 +1,13 @@
 import { throwProblems, type ProblemReport } from "../../lib/errors";
 import { nameProblem, normalName } from "../local/nameserver/names";
-import { parseHostPort, type HostPort, type SecretSource } from "../dns";
+import {
+  isLoopback,
+  parseHostPort,
+  type HostPort,
+  type Instance,
+  type InstanceSource,
+  type SecretSource,
+} from "../dns";
 
 /** How PowerDNS itself sees whether a site serves (`ifurlup`, `ifportup`). It asks each answer's address. */
 export interface HealthCheck {
@@ -30,10 +37,12 @@ export interface ShiftTtl {
   readonly holdMs?: number;
 }
 
-export interface PowerDnsOptions {
+export interface PowerDnsOptions extends Instance {
   /** Where its HTTP API is: `http://192.0.2.53:8081`. */
   readonly api: string;
   readonly apiKey: SecretSource;
+  /** The key may go over plain http to another machine: nobody else is on that network. @default false */
+  readonly allowPlainHttp?: boolean;
   /** @default "localhost", the only one that an authoritative server has */
   readonly serverId?: string;
   /** Zones that records may be in. Nothing outside of them is looked at. */
@@ -83,10 +92,11 @@ const MOST_BEFORE_MS = 45_000;
 
 /** Options, checked, with defaults. */
 export interface Settings extends Required<
-  Omit<PowerDnsOptions, "health" | "shift" | "secondaries" | "endpoint">
+  Omit<PowerDnsOptions, "health" | "shift" | "secondaries" | "endpoint" | "instance">
 > {
   readonly endpoint: HostPort;
   readonly secondaries: readonly HostPort[];
+  readonly instance?: InstanceSource;
   readonly health: HealthCheck | undefined;
   readonly shift: Required<ShiftTtl> | undefined;
 }
@@ -98,10 +108,13 @@ export function settingsOf(options: PowerDnsOptions): Settings {
   return {
     api: options.api.replace(/\/+$/, "").replace(/\/api\/v1$/, ""),
     apiKey: options.apiKey,
+    allowPlainHttp: options.allowPlainHttp ?? false,
     serverId: options.serverId ?? "localhost",
     zones: options.zones.map(normalName),
     endpoint: parseHostPort(options.endpoint, 53),
     agent: options.agent,
+    ...(options.instance === undefined ? {} : { instance: options.instance }),
+    takeOver: options.takeOver ?? false,
     health: options.health,
     select: options.select ?? "random",
     luaByZone: options.luaByZone ?? false,
@@ -127,6 +140,16 @@ function optionProblems(options: PowerDnsOptions): ProblemReport[] {
       "api",
       `\`api\` must be an http or https URL, got "${options.api}"`,
       "Write it as http://192.0.2.53:8081.",
+    );
+  else if (
+    new URL(options.api).protocol === "http:" &&
+    !isLoopback(new URL(options.api).hostname) &&
+    options.allowPlainHttp !== true
+  )
+    add(
+      "api",
+      `\`api\` is plain http to ${new URL(options.api).hostname}, which would carry the API key in clear`,
+      "Use https (PowerDNS has none: a proxy beside it), 127.0.0.1 through a tunnel, or set `allowPlainHttp` where nobody else is on that network.",
     );
   if (options.agent === "")
     add("agent", "`agent` is empty", "Name the installation, as no other that writes to this server.");

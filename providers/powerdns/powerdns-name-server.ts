@@ -1,18 +1,23 @@
-import { Mutex } from "../../lib/site/agent/mutex";
 import { NamedMutex } from "../../lib/site/agent/named-mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
-import { throwProblems } from "../../lib/errors";
+import { AbortedError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
   Findings,
+  instanceOf,
+  isOwnInstance,
+  isSameInstance,
   markName,
   mustBeFree,
   mustBeMarkable,
+  mustBeOwners,
+  mustBeOwnInstance,
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
+  Zones,
   type OwnershipMark,
 } from "../dns";
 import { isWithin, normalName } from "../local/nameserver/names";
@@ -27,6 +32,7 @@ import { settingsOf, type PowerDnsOptions, type PutStep, type Settings } from ".
 import { putSteps, type Present } from "./steps";
 import { answered, isSame } from "./answered";
 import { warmUp } from "./warm-up";
+import { Writes } from "./writes";
 
 /**
  * An authoritative PowerDNS (4.7 or later) that others run: records are written through its HTTP API and answered by it alone. It
@@ -39,30 +45,32 @@ export class PowerDnsNameServer implements NameServer {
   private readonly api: PowerDnsApi;
   private readonly marks: Marks;
   private readonly changes = new NamedMutex();
-  /** Not every database of a PowerDNS bears two writers. */
-  private readonly writes = new Mutex();
+  private readonly writes: Writes;
   /** A plan of many records need not look at the server for each. */
-  private readonly findings = new Findings(async () => (await checkServer(this.settings)).problems);
+  private readonly findings = new Findings(() => checkServer(this.settings));
+  private readonly zones: Zones;
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: PowerDnsOptions) {
     this.settings = settingsOf(options);
     this.api = new PowerDnsApi(this.settings);
+    this.writes = new Writes(this.api);
     this.marks = new Marks(this.api, this.settings);
+    this.zones = new Zones(this.settings.zones, () => checkServer(this.settings));
   }
 
   get endpoint(): string {
     return formatHostPort(this.settings.endpoint);
   }
 
-  /** Finds out whether everything that is needed is there. @throws SpillwayError, SpillwayErrors */
+  /** Finds out whether everything that is needed is there, but for some of its zones. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
-    throwProblems((await checkServer(this.settings)).problems);
+    await this.zones.start();
   }
 
   /** {@link NameServer.check} */
-  async check(): Promise<PartCheck> {
-    const { problems, warnings } = await checkServer(this.settings);
+  async check(signal?: AbortSignal): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings, signal);
     return { problems, advice: warnings };
   }
 
@@ -70,9 +78,9 @@ export class PowerDnsNameServer implements NameServer {
    * Makes the record so; the same again changes nothing. Steps as {@link PutStep}; `onStep` hears of each.
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when PowerDNS does not answer
    */
-  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus> {
     const key = normalName(name);
-    return this.changes.at(key, () => this.make(key, spec));
+    return this.changes.at(key, () => this.make(key, spec, signal));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
@@ -92,15 +100,16 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   /** Idempotent. @throws SpillwayError with code `owned-by-another` */
-  remove(name: string): Promise<void> {
+  remove(name: string, signal?: AbortSignal): Promise<void> {
     const key = normalName(name);
     return this.changes.at(key, async () => {
       const zone = this.zoneOf(key);
       if (zone === undefined) return;
       const { mark } = await this.look(zone, key);
       if (mark === undefined) return;
+      mustBeOwnInstance(key, mark, this.settings);
       await this.change(zone, key, this.removal(key));
-      await this.follow(zone, await this.api.zone(zone, "none"));
+      await this.follow(zone, await this.api.zone(zone, "none"), signal);
     });
   }
 
@@ -118,7 +127,9 @@ export class PowerDnsNameServer implements NameServer {
       isAlias && this.settings.health
         ? [`${key}: PowerDNS checks the health of addresses only, so host names are answered by weight alone`]
         : [];
-    return { problems: await this.findings.now(), notes };
+    const { problems, zones } = await this.findings.now();
+    const ofOthers = new Set([...zones].flatMap(([each, found]) => (each === this.zoneOf(key) ? [] : found)));
+    return { problems: problems.filter((one) => !ofOthers.has(one)), notes };
   }
 
   /**
@@ -135,6 +146,7 @@ export class PowerDnsNameServer implements NameServer {
       const { mark, sets } = await this.look(zone, key);
       const presentSeconds = sets.find(({ type }) => type === "LUA")?.ttl;
       if (mark === undefined || presentSeconds === undefined) return undefined;
+      mustBeOwnInstance(key, mark, this.settings);
       const declaredMs = 1_000 * mark.spec.ttlSeconds;
       if (mark.spec.ttlSeconds <= shift.ttlSeconds) return undefined;
       const isHigh = presentSeconds > shift.ttlSeconds;
@@ -156,27 +168,46 @@ export class PowerDnsNameServer implements NameServer {
     return putSteps(presentOf(await this.look(zone, key)), spec, this.settings);
   }
 
+  /** {@link NameServer.takesUp} */
+  async takesUp(name: string): Promise<boolean> {
+    const key = normalName(name);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return false;
+    const mark = (await this.look(zone, key))?.mark;
+    return mark !== undefined && isOwnInstance(mark, this.settings);
+  }
+
   /** It is not ours to end. */
   async stop(): Promise<void> {}
 
-  private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
+  private async make(key: string, spec: RecordSpec, signal: AbortSignal | undefined): Promise<RecordStatus> {
     const zone = this.mustBeInside(key, spec);
+    await this.zones.mustBeWritable(zone);
     const found = await this.look(zone, key);
     const present = presentOf(found);
-    if (present && sameSpec(present.mark.spec, spec) && this.isAnswered(key, present.mark, found.sets)) {
-      await this.untilFollowed(zone, found.serial);
+    mustBeOwners(key, present?.mark, spec);
+    mustBeOwnInstance(key, present?.mark, this.settings);
+    const isOwn = present !== undefined && isSameInstance(present.mark.instance, this.settings);
+    if (
+      present &&
+      isOwn &&
+      sameSpec(present.mark.spec, spec) &&
+      this.isAnswered(key, present.mark, found.sets)
+    ) {
+      await this.untilFollowed(zone, found.serial, signal);
       return statusOfMark(key, present.mark);
     }
     const steps = putSteps(present, spec, this.settings);
     const raise = steps.find((step) => step.kind === "raise-ttl");
     const write = steps.find((step) => step.kind === "write");
-    await this.prepare(zone, key, present, spec, steps);
+    await this.prepare(zone, key, present, spec, steps, signal);
     // That took its time: whoever made the name his own meanwhile keeps it.
     if (steps.some(({ kind }) => kind === "warm-up" || kind === "lower-ttl")) await this.look(zone, key);
     const now = Date.now();
     const isUnmoved = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
     const mark: OwnershipMark = {
       agent: this.settings.agent,
+      ...this.instance(),
       spec,
       changedAt: isUnmoved ? present.mark.changedAt : now,
       serial: Math.max((present?.mark.serial ?? 0) + 1, now),
@@ -191,7 +222,7 @@ export class PowerDnsNameServer implements NameServer {
     ]);
     const view = await this.mustStand(zone, key, mark, present);
     for (const step of steps) if (step.kind === "follow") this.settings.onStep(key, step);
-    await this.follow(zone, view);
+    await this.follow(zone, view, signal);
     if (raise) this.settings.onStep(key, raise);
     const status = statusOfMark(key, mark);
     if (present === undefined || isUnmoved) return status;
@@ -206,7 +237,9 @@ export class PowerDnsNameServer implements NameServer {
     present: Present | undefined,
     spec: RecordSpec,
     steps: readonly PutStep[],
+    signal: AbortSignal | undefined,
   ): Promise<void> {
+    if (signal?.aborted) throw new AbortedError("stopped");
     const { endpoint, warmUpMs, onStep } = this.settings;
     const lower = steps.find((step) => step.kind === "lower-ttl");
     const warm = steps.find((step) => step.kind === "warm-up");
@@ -221,21 +254,26 @@ export class PowerDnsNameServer implements NameServer {
     }
     if (warm) changes.push(...this.healthSets(key, [...before, ...warm.addresses]));
     if (changes.length > 0) await this.change(zone, key, changes);
+    const undo = present
+      ? [this.answerSet(key, present.mark), markSet(key, present.mark), ...this.healthSets(key, before)]
+      : this.healthSets(key, []);
+    const orUndo = async <T>(wait: Promise<T>): Promise<T> =>
+      wait.catch(async (error: unknown) => {
+        if (error instanceof AbortedError && changes.length > 0) await this.change(zone, key, undo);
+        throw error;
+      });
     if (warm) {
       onStep(key, warm);
-      const { down, seen } = await warmUp(endpoint, key, warm.addresses, warmUpMs);
+      const { down, seen } = await orUndo(warmUp(endpoint, key, warm.addresses, warmUpMs, signal));
       // Of a whole set that is given again (a server that lost its zone), one that serves is enough.
       const isRefused = present ? down.length > 0 : down.length === spec.answers.length;
       if (isRefused) {
-        const undo = present
-          ? [this.answerSet(key, present.mark), markSet(key, present.mark), ...this.healthSets(key, before)]
-          : this.healthSets(key, []);
         await this.change(zone, key, undo);
         throw notSeenUp(key, down, seen, warmUpMs);
       }
     }
     const restMs = (lower?.waitMs ?? 0) - (Date.now() - started);
-    if (restMs > 0) await sleep(restMs);
+    if (restMs > 0) await orUndo(sleep(restMs, signal));
   }
 
   /**
@@ -272,7 +310,7 @@ export class PowerDnsNameServer implements NameServer {
 
   private async raiseDue(held: readonly Held[]): Promise<boolean> {
     const isDue = ({ shift }: OwnershipMark) => shift !== undefined && shift.raiseAt <= Date.now();
-    const due = held.filter(({ mark }) => isDue(mark));
+    const due = held.filter(({ mark }) => isDue(mark) && isOwnInstance(mark, this.settings));
     for (const { name, zone } of due) {
       await this.changes.at(name, async () => {
         const { mark, sets } = await this.look(zone, name);
@@ -283,6 +321,11 @@ export class PowerDnsNameServer implements NameServer {
       });
     }
     return due.length > 0;
+  }
+
+  private instance(): Pick<OwnershipMark, "instance"> {
+    const instance = instanceOf(this.settings);
+    return instance === undefined ? {} : { instance };
   }
 
   private async look(zone: string, key: string): Promise<Found> {
@@ -300,19 +343,25 @@ export class PowerDnsNameServer implements NameServer {
   }
 
   private async change(zone: string, key: string, changes: readonly RrSetChange[]): Promise<void> {
-    await this.writes.run(() => this.api.change(zone, key, changes));
+    await this.writes.change(zone, key, changes);
     this.marks.forget(zone);
   }
 
-  private async follow(zone: string, { kind, edited_serial: serial }: ZoneView): Promise<void> {
+  private async follow(
+    zone: string,
+    { kind, edited_serial: serial }: ZoneView,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (kind === "Native" || kind === "Slave" || kind === "Secondary") return;
     await this.api.notify(zone);
-    await this.untilFollowed(zone, serial);
+    await this.untilFollowed(zone, serial, signal);
   }
 
-  private async untilFollowed(zone: string, serial: number): Promise<void> {
+  private async untilFollowed(zone: string, serial: number, signal: AbortSignal | undefined): Promise<void> {
     const { secondaries, secondariesMs } = this.settings;
-    if (secondaries.length > 0) await untilSecondariesHave(secondaries, zone, serial, secondariesMs);
+    if (secondaries.length > 0) {
+      await untilSecondariesHave(secondaries, zone, serial, secondariesMs, signal);
+    }
   }
 
   private answerSet(key: string, { spec, shift }: OwnershipMark): RrSetChange {

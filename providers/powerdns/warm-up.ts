@@ -29,12 +29,14 @@ export interface WarmUp {
 /**
  * Asks until all addresses are up. The first question begins the checks: before their first round PowerDNS counts an address as
  * down.
+ * @throws AbortedError
  */
 export async function warmUp(
   endpoint: HostPort,
   name: string,
   addresses: readonly string[],
   deadlineMs: number,
+  signal?: AbortSignal,
 ): Promise<WarmUp> {
   const until = Date.now() + deadlineMs;
   for (;;) {
@@ -52,6 +54,6 @@ export async function warmUp(
       seen = messageOf(error);
     }
     if (down.length === 0 || Date.now() >= until) return { down, seen };
-    await sleep(LOOK_MS);
+    await sleep(LOOK_MS, signal);
   }
 }

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { messageOf, SpillwayError, throwProblems, type ProblemReport } from "../../lib/errors";
-import { readSecret, type SecretSource } from "../dns";
+import { isLoopback, readSecret, type SecretSource } from "../dns";
 
 /** How a Prometheus (or whatever speaks its HTTP API: Thanos, Mimir, VictoriaMetrics) is asked. Secrets themselves are never here. */
 export interface PrometheusOptions {
@@ -17,6 +16,8 @@ export interface PrometheusOptions {
   readonly passwordEnv?: string;
   /** PEM file of the authority that signed its certificate. @default - the system's authorities */
   readonly caFile?: string;
+  /** The token or password may go over plain http to another machine: nobody else is on that network. @default false */
+  readonly allowPlainHttp?: boolean;
   /** Milliseconds for a whole answer. @default 5000 */
   readonly timeoutMs?: number;
   /**
@@ -47,11 +48,16 @@ export function prometheusProblems(options: PrometheusOptions, place: string): r
     );
   } else if (url.search !== "" || url.hash !== "") {
     add("endpoint", "`endpoint` has more than an address and a path", "Leave out what follows ? or #.");
-  } else if (url.protocol === "http:" && hasSecret(options) && !isLoopback(url.hostname)) {
+  } else if (
+    url.protocol === "http:" &&
+    hasSecret(options) &&
+    !isLoopback(url.hostname) &&
+    options.allowPlainHttp !== true
+  ) {
     add(
       "endpoint",
       `\`endpoint\` is plain http to ${url.hostname}, which would carry the ${options.user === undefined ? "token" : "password"} in clear`,
-      "Use https, or 127.0.0.1 through a tunnel.",
+      "Use https, 127.0.0.1 through a tunnel, or set `allowPlainHttp` where nobody else is on that network.",
     );
   }
   if (options.tokenFile !== undefined && options.tokenEnv !== undefined)
@@ -142,8 +148,4 @@ function parsed(endpoint: string): URL | undefined {
 
 function withoutSecret(endpoint: string): string {
   return endpoint.replace(/\/\/[^/@]*@/, "//…@");
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || (isIP(host) === 4 && host.startsWith("127."));
 }

@@ -13,8 +13,10 @@ const ENOUGH_QUESTIONS = 12;
 
 /** What a look at a server found. */
 export interface CheckResult {
-  /** With any of these nothing is written. */
+  /** All that is wrong. */
   readonly problems: readonly ProblemReport[];
+  /** By zone: nothing is written to it, and the others go on. */
+  readonly zones: ReadonlyMap<string, readonly ProblemReport[]>;
   /** It works, but not as one would think. */
   readonly warnings: readonly ProblemReport[];
 }
@@ -29,19 +31,22 @@ export function checkRfc2136(options: Rfc2136Options): Promise<CheckResult> {
 }
 
 /** {@link checkRfc2136} with options that were checked already. */
-export async function checkServer(settings: Settings): Promise<CheckResult> {
-  const problems: ProblemReport[] = [];
+export async function checkServer(settings: Settings, signal?: AbortSignal): Promise<CheckResult> {
+  const zones = new Map<string, readonly ProblemReport[]>();
   const warnings: ProblemReport[] = [];
   for (const zone of settings.zones) {
+    signal?.throwIfAborted();
     try {
       await checkZone(zone, settings);
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
-      problems.push(error.report);
+      zones.set(zone, [error.report]);
     }
   }
-  if (problems.length === 0) warnings.push(...(await checkKind(settings)), ...(await checkTurning(settings)));
-  return { problems, warnings };
+  const problems = [...zones.values()].flat();
+  if (problems.length === 0)
+    warnings.push(...(await checkKind(settings)), ...(await checkTurning(settings, signal)));
+  return { problems, zones, warnings };
 }
 
 async function checkZone(zone: string, settings: Settings): Promise<void> {
@@ -86,14 +91,15 @@ async function checkKind({ server, requestMs }: Settings): Promise<readonly Prob
 }
 
 /** Shares by number of addresses come from clients that take the first one: it must not always be the same. */
-async function checkTurning(settings: Settings): Promise<readonly ProblemReport[]> {
+async function checkTurning(
+  settings: Settings,
+  signal: AbortSignal | undefined,
+): Promise<readonly ProblemReport[]> {
   const { server, requestMs } = settings;
-  const held = await new Index(settings).all(async (name, { spec, changedAt, serial }) => ({
-    name,
-    spec,
-    changedAt,
-    serial,
-  }));
+  const held = await new Index(settings).all(async (name, { spec, changedAt, serial }) => {
+    signal?.throwIfAborted();
+    return { name, spec, changedAt, serial };
+  });
   const several = held.find(
     ({ name, spec }) => planAnswers(name, spec, settings.weights).addresses.length > 1,
   );
@@ -101,6 +107,7 @@ async function checkTurning(settings: Settings): Promise<readonly ProblemReport[
   const type = answerType(several.spec.answers[0]);
   const first = new Set<string>();
   for (let asked = 0; asked < ENOUGH_QUESTIONS && first.size < 2; asked += 1) {
+    signal?.throwIfAborted();
     const { addresses } = await answeredAddresses(server, several.name, type, requestMs);
     if (addresses.length < 2) return [];
     first.add(addresses[0]);

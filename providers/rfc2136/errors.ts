@@ -3,13 +3,13 @@ import { formatHostPort, type HostPort } from "../dns";
 import { controlProblem } from "../local/control";
 import { TSIG_ERROR, type TsigKey } from "./tsig";
 
-/** A prerequisite did not hold: somebody changed the record since it was read. Nothing was changed by this update. */
+/** Somebody changed the record since it was read (a prerequisite did not hold), or again at once: it is not as was asked for. */
 export class LostRace extends SpillwayError {
   constructor(server: HostPort, subject: string) {
     super({
       place: `${subject} at ${formatHostPort(server)}`,
       problem: "somebody else changed it while it was being changed",
-      mend: "Nothing was changed by this. Find out who writes there; applying again goes on from what stands there now.",
+      mend: "What stands there is theirs, whole. Find out who writes there; applying again goes on from what stands there now.",
     });
   }
 }

@@ -23,7 +23,19 @@ export class Index {
     statusOf: (name: string, mark: OwnershipMark) => Promise<RecordStatus>,
   ): Promise<readonly RecordStatus[]> {
     const all: RecordStatus[] = [];
-    for (const zone of this.settings.zones) all.push(...(await this.inZone(zone, statusOf)));
+    let gone = 0;
+    for (const zone of this.settings.zones) {
+      const held = await this.inZone(zone, statusOf);
+      // It says that it has no such zone: of the others it is known nevertheless.
+      if (held === undefined) gone += 1;
+      else all.push(...held);
+    }
+    if (gone === this.settings.zones.length)
+      throw serverSilent(
+        this.settings.server,
+        `it has no serial of zone ${this.settings.zones[0]}`,
+        undefined,
+      );
     return all;
   }
 
@@ -35,12 +47,12 @@ export class Index {
   private async inZone(
     zone: string,
     statusOf: (name: string, mark: OwnershipMark) => Promise<RecordStatus>,
-  ): Promise<readonly RecordStatus[]> {
+  ): Promise<readonly RecordStatus[] | undefined> {
     const { server, agent, requestMs } = this.settings;
     const serial = await zoneSerial(server, zone, requestMs).catch((error: unknown) => {
       throw serverSilent(server, String(error), error);
     });
-    if (serial === undefined) throw serverSilent(server, `it has no serial of zone ${zone}`, undefined);
+    if (serial === undefined) return undefined;
     const last = this.read.get(zone);
     if (last && last.serial === serial) return last.held;
     const names = (

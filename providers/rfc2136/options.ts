@@ -1,10 +1,10 @@
 import { type ProblemReport, throwProblems } from "../../lib/errors";
-import { parseHostPort, readSecret, type HostPort, type SecretSource } from "../dns";
+import { parseHostPort, readSecret, type HostPort, type Instance, type SecretSource } from "../dns";
 import { nameProblem, normalName } from "../local/nameserver/names";
 import { ALGORITHMS, type TsigAlgorithm, type TsigKey } from "./tsig";
 import type { WeightOptions } from "./weights";
 
-export interface Rfc2136Options extends WeightOptions {
+export interface Rfc2136Options extends WeightOptions, Instance {
   /** The zones' primary: `192.0.2.53:53`. Updates go there over TCP, and queries about what stands there. */
   readonly server: string;
   /** Zones that records may be in. */
@@ -30,7 +30,7 @@ export interface Rfc2136Options extends WeightOptions {
 }
 
 /** Options, checked, with defaults. */
-export interface Settings {
+export interface Settings extends Instance {
   readonly server: HostPort;
   readonly endpoint: HostPort;
   readonly zones: readonly string[];
@@ -57,6 +57,8 @@ export function settingsOf(options: Rfc2136Options): Settings {
       secret: secretOf(key.name, key.secret),
     }),
     agent: options.agent,
+    ...(options.instance === undefined ? {} : { instance: options.instance }),
+    takeOver: options.takeOver ?? false,
     weights: {
       ...(addresses && { addresses }),
       ...(uneven && { uneven }),

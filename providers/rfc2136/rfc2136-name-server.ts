@@ -1,14 +1,20 @@
 import { Mutex } from "../../lib/site/agent/mutex";
 import type { RecordPlan, RecordSpec, RecordStatus } from "../../lib/site/api";
 import type { NameServer, PartCheck } from "../../lib/site/ports";
-import { throwProblems } from "../../lib/errors";
+import { AbortedError } from "../../lib/errors";
 import { sleep } from "../../lib/wait";
 import {
   formatHostPort,
+  instanceOf,
+  isOwnInstance,
+  isSameInstance,
   mustBeMarkable,
+  mustBeOwners,
+  mustBeOwnInstance,
   ownedByAnother,
   refusalOf,
   untilSecondariesHave,
+  Zones,
   zoneSerial,
   type OwnershipMark,
 } from "../dns";
@@ -36,26 +42,28 @@ export class Rfc2136NameServer implements NameServer {
   readonly keepsRecords = true;
   private readonly settings: Settings;
   private readonly index: Index;
+  private readonly zones: Zones;
   private readonly changes = new Mutex();
 
   /** @throws SpillwayError, SpillwayErrors for options that cannot be */
   constructor(options: Rfc2136Options) {
     this.settings = settingsOf(options);
     this.index = new Index(this.settings);
+    this.zones = new Zones(this.settings.zones, () => checkServer(this.settings));
   }
 
   get endpoint(): string {
     return formatHostPort(this.settings.endpoint);
   }
 
-  /** Finds out whether the server takes our updates, and changes nothing. @throws SpillwayError, SpillwayErrors */
+  /** Finds out whether the server takes our updates, if not of every zone, and changes nothing. @throws SpillwayError, SpillwayErrors */
   async start(): Promise<void> {
-    throwProblems((await checkServer(this.settings)).problems);
+    await this.zones.start();
   }
 
   /** {@link NameServer.check} */
-  async check(): Promise<PartCheck> {
-    const { problems, warnings } = await checkServer(this.settings);
+  async check(signal?: AbortSignal): Promise<PartCheck> {
+    const { problems, warnings } = await checkServer(this.settings, signal);
     return { problems, advice: warnings };
   }
 
@@ -91,15 +99,20 @@ export class Rfc2136NameServer implements NameServer {
    * @throws SpillwayError with code `invalid` or `owned-by-another` (nothing changed), without one when the server does not answer
    * @throws LostRace when somebody else changed the record meanwhile (nothing changed)
    */
-  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
-    return this.changes.run(() => this.make(normalName(name), spec));
+  put(name: string, spec: RecordSpec, signal?: AbortSignal): Promise<RecordStatus> {
+    return this.changes.run(() => this.make(normalName(name), spec, signal));
   }
 
   /** What is answered and whose it is. A record whose answers somebody else removed or changed has none. */
   async get(name: string): Promise<RecordStatus | undefined> {
     const key = normalName(name);
-    if (this.zoneOf(key) === undefined) return undefined;
-    const present = await this.look(key);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return undefined;
+    const present = await this.look(key).catch(async (error: unknown) => {
+      // Why it cannot tell, where that is known.
+      await this.zones.mustBeWritable(zone);
+      throw error;
+    });
     return present && this.statusOf(key, present.mark);
   }
 
@@ -109,12 +122,13 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** Idempotent. @throws SpillwayError with code `owned-by-another`; LostRace */
-  remove(name: string): Promise<void> {
+  remove(name: string, signal?: AbortSignal): Promise<void> {
     const key = normalName(name);
     return this.changes.run(async () => {
       const zone = this.zoneOf(key);
       const present = zone === undefined ? undefined : await this.look(key);
       if (zone === undefined || present === undefined) return;
+      mustBeOwnInstance(key, present.mark, this.settings);
       try {
         await this.send(key, removeUpdate(zone, key, present));
       } catch (error) {
@@ -122,26 +136,42 @@ export class Rfc2136NameServer implements NameServer {
         if (error instanceof LostRace && (await this.look(key)) === undefined) return;
         throw error;
       }
-      await this.follow(zone);
+      await this.follow(zone, signal);
     });
+  }
+
+  /** {@link NameServer.takesUp} */
+  async takesUp(name: string): Promise<boolean> {
+    const key = normalName(name);
+    const zone = this.zoneOf(key);
+    if (zone === undefined) return false;
+    const mark = (await this.look(key))?.mark;
+    return mark !== undefined && isOwnInstance(mark, this.settings);
   }
 
   /** It is not ours to end. */
   async stop(): Promise<void> {}
 
-  private async make(key: string, spec: RecordSpec): Promise<RecordStatus> {
+  private async make(key: string, spec: RecordSpec, signal: AbortSignal | undefined): Promise<RecordStatus> {
+    if (signal?.aborted) throw new AbortedError("stopped");
     const zone = this.mustBeInside(key, spec);
     const plan = this.plan(key, spec);
     if (plan.problems.length > 0) throw refusedPlan(plan.problems);
+    await this.zones.mustBeWritable(zone);
     const present = await this.look(key, askAnything);
-    if (present && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
-      await this.follow(zone);
+    mustBeOwners(key, present?.mark, spec);
+    mustBeOwnInstance(key, present?.mark, this.settings);
+    const isOwn = present !== undefined && isSameInstance(present.mark.instance, this.settings);
+    if (present && isOwn && sameSpec(present.mark.spec, spec) && (await this.isAnswered(key, spec, plan))) {
+      await this.follow(zone, signal);
       return statusOfMark(key, present.mark);
     }
     const now = Date.now();
     const isSame = present !== undefined && answersOf(present.mark.spec) === answersOf(spec);
+    const instance = instanceOf(this.settings);
     const mark: OwnershipMark = {
       agent: this.settings.agent,
+      ...(instance === undefined ? {} : { instance }),
       spec,
       changedAt: isSame ? present.mark.changedAt : now,
       serial: Math.max((present?.mark.serial ?? 0) + 1, now),
@@ -152,8 +182,8 @@ export class Rfc2136NameServer implements NameServer {
       if (!(error instanceof LostRace)) throw error;
       return this.sayWhoWon(key, present, error);
     }
-    await this.untilAnswered(key, spec, plan);
-    await this.follow(zone);
+    await this.untilAnswered(key, mark, plan, signal);
+    await this.follow(zone, signal);
     return statusOfMark(key, mark);
   }
 
@@ -177,11 +207,13 @@ export class Rfc2136NameServer implements NameServer {
     return mark && { mark, strings: texts[0] };
   }
 
-  private async follow(zone: string): Promise<void> {
+  private async follow(zone: string, signal: AbortSignal | undefined): Promise<void> {
     const { server, secondaries, secondariesMs, requestMs } = this.settings;
     if (secondaries.length === 0) return;
     const serial = await zoneSerial(server, zone, requestMs);
-    if (serial !== undefined) await untilSecondariesHave(secondaries, zone, serial, secondariesMs);
+    if (serial !== undefined) {
+      await untilSecondariesHave(secondaries, zone, serial, secondariesMs, signal);
+    }
   }
 
   private async isAnswered(key: string, spec: RecordSpec, { addresses }: AnswerPlan): Promise<boolean> {
@@ -193,11 +225,19 @@ export class Rfc2136NameServer implements NameServer {
   }
 
   /** A server may go on giving an old answer from a cache of its own. @throws SpillwayError when it does for long */
-  private async untilAnswered(key: string, spec: RecordSpec, plan: AnswerPlan): Promise<void> {
+  private async untilAnswered(
+    key: string,
+    mark: OwnershipMark,
+    plan: AnswerPlan,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const until = Date.now() + this.settings.requestMs;
-    while (!(await this.isAnswered(key, spec, plan))) {
+    while (!(await this.isAnswered(key, mark.spec, plan))) {
+      // Somebody who came right after changed it again: what was asked for will never be answered.
+      const now = await this.look(key);
+      if (now && now.mark.serial > mark.serial) throw new LostRace(this.settings.server, `record ${key}`);
       if (Date.now() > until) throw stillOld(this.settings.server, key, this.settings.requestMs);
-      await sleep(LOOK_MS);
+      await sleep(LOOK_MS, signal);
     }
   }
 

@@ -46,6 +46,28 @@ test("a name server of others wants the installation named: no default is unique
   }
 });
 
+test("a secret goes over plain http to loopback only, unless that is allowed", () => {
+  const away = { ...POWERDNS, api: "http://192.0.2.53:8081" };
+  const prometheus = { endpoint: "http://192.0.2.90:9090", user: "me", passwordFile: "hush" };
+  expect(
+    problemsOf({ ...GOOD, nameServer: away, prometheus }).map(({ problem, mend }) => [problem, mend]),
+  ).toEqual([
+    [
+      expect.stringMatching(/`nameServer.api`: .*plain http to 192\.0\.2\.53.*the API key in clear/),
+      expect.stringMatching(/`allowPlainHttp`/),
+    ],
+    [
+      expect.stringMatching(/`prometheus.endpoint`: .*plain http to 192\.0\.2\.90.*the password in clear/),
+      expect.stringMatching(/`allowPlainHttp`/),
+    ],
+  ]);
+  const allowed = { allowPlainHttp: true };
+  const both = { nameServer: { ...away, ...allowed }, prometheus: { ...prometheus, ...allowed } };
+  expect(problemsOf({ ...GOOD, ...both })).toEqual([]);
+  expect(problemsOf({ ...GOOD, nameServer: { ...away, allowPlainHttp: "yes" } })).toHaveLength(1);
+  expect(problemsOf({ ...GOOD, nameServer: { ...away, api: "https://192.0.2.53" } })).toEqual([]);
+});
+
 test("paths are relative to the file, and what is left out is embedded", () => {
   const { folder } = agents;
   const named = loadAgentConfig(

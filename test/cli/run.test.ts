@@ -50,6 +50,16 @@ test("a burst that is not there: says which are", async () => {
   );
 });
 
+test("a price table that cannot be read: says so, and starts nothing", async () => {
+  expect(await refused(["--prices", "/no/such/prices.json"])).toEqual(
+    refusal(
+      expect.stringContaining("the price table cannot be read: ENOENT"),
+      "/no/such/prices.json",
+      expect.stringContaining("--prices"),
+    ),
+  );
+});
+
 test("without Terraform: says how to get it", async () => {
   expect(await refused([], { PATH: join(dir, "desired") })).toEqual(
     refusal(

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { onlyJson, refusal, spillway } from "./support/spillway";
 
-const COMMANDS = ["lab", "demo", "agent", "run", "status", "doctor", "init"];
+const COMMANDS = ["lab", "demo", "agent", "run", "review", "status", "doctor", "init"];
 const { version } = JSON.parse(readFileSync(join(__dirname, "../../package.json"), "utf8")) as {
   version: string;
 };

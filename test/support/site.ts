@@ -8,7 +8,7 @@ import { pushImage } from "../../lib/image";
 import { type AgentOptions, type RunningAgent, startAgent } from "../../lib/site/agent";
 import type { PoolSpec, PoolStatus } from "../../lib/site/api";
 import { SiteClient } from "../../lib/site/client";
-import type { Balancer, NameServer } from "../../lib/site/ports";
+import type { Balancer, NameServer, SnapshotMaker } from "../../lib/site/ports";
 import { sleep } from "../../lib/wait";
 import { clearSite, localPorts } from "../../providers/local";
 import { baseEnvironment } from "../../providers/local/process";
@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly namedBy?: NameServer;
   /** Of a site in this process: a balancer of another kind. Its agent starts though it cannot be used. */
   readonly balancedBy?: Balancer;
+  /** Of a site in this process: who makes snapshots of its images. @default nobody */
+  readonly snapshots?: SnapshotMaker;
   /** Of a site in this process: {@link AgentOptions.retainImages}. */
   readonly retainImages?: AgentOptions["retainImages"];
 }
@@ -83,6 +85,7 @@ export async function startSite(options: SiteOptions = {}): Promise<TestSite> {
       ...localPorts({ stateDir, nameServer: nameServer ? parse(nameServer) : undefined }),
       ...(options.namedBy ? { nameServer: options.namedBy } : {}),
       ...(options.balancedBy ? { balancer: options.balancedBy } : {}),
+      snapshots: options.snapshots,
     },
     log: (line) => (log += `${line}\n`),
     ...(options.balancedBy ? { waitForParts: true } : {}),

@@ -10,6 +10,7 @@ const dns = { host, port: Number(port) };
 const server = new PowerDnsNameServer({
   api,
   apiKey: { file: keyFile },
+  allowPlainHttp: true,
   zones: [zone],
   endpoint: `${host}:${port}`,
   agent: "bench",

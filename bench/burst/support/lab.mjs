@@ -5,9 +5,5 @@ const built = createRequire(new URL("../../../dist/package.json", import.meta.ur
 /** Two data centers, a name server and users, as examples/datacenter lays them out, without its Prometheus. */
 export function layOutLab(options = {}) {
   const { layOut } = built("./examples/datacenter/lab");
-  return layOut({
-    ...options,
-    prometheus: false,
-    configure: (_site, agent) => ({ ...agent, balancer: { kind: "haproxy" } }),
-  });
+  return layOut({ ...options, prometheus: false });
 }

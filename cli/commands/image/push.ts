@@ -3,12 +3,13 @@ import { formatBytes, formatDuration, parseDurationMs } from "../../../lib/durat
 import { AbortedError, SpillwayError } from "../../../lib/errors";
 import { formatCap, parseBandwidth, type BandwidthPlan } from "../../../lib/image/bandwidth";
 import { estimateTransfer, indexImage, pushImage, type PushResult } from "../../../lib/image/near";
+import { previewSnapshot, pushSnapshot, type SnapshotSettings } from "../../../lib/image/snapshot";
 import { openImageSource } from "../../../lib/image/source";
 import { sleep, type StepContext } from "../../../lib/wait";
 import { EXIT, jsonLine, printError, reading } from "../../output";
 import { commandContext } from "./context";
 import { digestArgument } from "./digest-argument";
-import { kindOf, openTarget, type OpenTarget, type TargetOptions } from "./target";
+import { kindOf, openTarget, type OpenRegion, type OpenTarget, type TargetOptions } from "./target";
 
 export interface PushOptions extends TargetOptions {
   readonly file: string;
@@ -22,7 +23,15 @@ export interface PushOptions extends TargetOptions {
   readonly dryRun?: boolean;
   readonly every?: string;
   readonly json?: boolean;
+  readonly parent?: string;
+  readonly encrypted?: boolean;
+  readonly kmsKey?: string;
 }
+
+type Target = OpenTarget | OpenRegion;
+
+/** What was done. `snapshotId` where the image became one. */
+type Pushed = Omit<PushResult, "segments"> & { readonly elapsedMs: number; readonly snapshotId?: string };
 
 const SHORTEST_INTERVAL_MS = 1_000;
 
@@ -32,7 +41,7 @@ export async function run(options: PushOptions): Promise<number> {
   kindOf(options.target);
   const { context, display } = commandContext();
   const tell = (line: string) => display.tell(line);
-  const once = async (use: (target: OpenTarget) => Promise<void>) => {
+  const once = async (use: (target: Target) => Promise<void>) => {
     const peek = options.dryRun === true;
     const target = await openTarget(options.target, { ...options, peek }, tell, context.signal);
     try {
@@ -87,15 +96,25 @@ function settingsOf({ digest, cap, window, streams, every, dryRun }: PushOptions
 }
 
 async function pushTo(
-  { file, exact, format }: PushOptions,
+  options: PushOptions,
   { digest, bandwidth, streams }: Settings,
-  { target, name, keepIndex }: OpenTarget,
+  target: Target,
   context: StepContext,
-): Promise<PushResult & { readonly elapsedMs: number }> {
+): Promise<Pushed> {
   const startedAt = Date.now();
+  const { file, exact, format } = options;
   const source = resolve(file);
   const what = { source, exact, format };
-  const result = await pushImage({ ...what, digest, target, targetName: name, context, streams, bandwidth });
+  if ("snapshots" in target) {
+    const made = await pushSnapshot({
+      ...{ ...what, digest, context, bandwidth, service: target.snapshots, streams: streams?.max },
+      settings: snapshotSettings(options),
+    });
+    return { ...made, elapsedMs: Date.now() - startedAt };
+  }
+  const { name, keepIndex } = target;
+  const into = { target: target.target, targetName: name };
+  const result = await pushImage({ ...what, ...into, digest, context, streams, bandwidth });
   if (keepIndex) {
     const { digest: pushed, indexPath } = await indexImage({ ...what, context });
     if (pushed === result.digest) await keepIndex(pushed, indexPath, context.signal);
@@ -103,14 +122,18 @@ async function pushTo(
   return { ...result, elapsedMs: Date.now() - startedAt };
 }
 
-async function push(options: PushOptions, settings: Settings, target: OpenTarget, context: StepContext) {
+function snapshotSettings({ parent, encrypted, kmsKey }: PushOptions): SnapshotSettings {
+  return { parentId: parent, encrypted, kmsKeyId: kmsKey };
+}
+
+async function push(options: PushOptions, settings: Settings, target: Target, context: StepContext) {
   const result = await pushTo(options, settings, target, context);
   // What is on the terminal is the bar: it goes before the last word.
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   process.stdout.write(
     options.json
       ? jsonLine({ ok: true, file: options.file, target: target.name, ...result })
-      : `${result.digest}\n${sentText(result)}\n`,
+      : `${result.snapshotId ? `${result.snapshotId} ` : ""}${result.digest}\n${sentText(result)}\n`,
   );
 }
 
@@ -118,7 +141,7 @@ async function pushAgainAndAgain(
   options: PushOptions,
   settings: Settings,
   everyMs: number,
-  once: (use: (target: OpenTarget) => Promise<void>) => Promise<void>,
+  once: (use: (target: Target) => Promise<void>) => Promise<void>,
   context: StepContext,
 ): Promise<void> {
   // Later on a file may be away for a moment, while it is replaced; one that is not there at first is a wrong name.
@@ -154,17 +177,15 @@ function sentText(
   return `${formatBytes(sizeBytes)}, ${formatBytes(inUseBytes)} in use: sent ${formatBytes(sentBytes)} in ${formatDuration(elapsedMs)}${rate}${there}`;
 }
 
-async function estimate(
-  options: PushOptions,
-  { digest }: Settings,
-  target: OpenTarget,
-  context: StepContext,
-) {
+async function estimate(options: PushOptions, { digest }: Settings, target: Target, context: StepContext) {
   const { file, exact, format, json } = options;
-  const preview = await estimateTransfer({
-    ...{ source: resolve(file), exact, format, digest, context },
-    ...{ target: target.target, targetName: target.name, pin: false },
-  });
+  const what = { source: resolve(file), exact, format, digest, context, pin: false };
+  const isRegion = "snapshots" in target;
+  const preview = isRegion
+    ? await previewSnapshot({
+        ...{ ...what, service: target.snapshots, settings: snapshotSettings(options) },
+      })
+    : await estimateTransfer({ ...what, target: target.target, targetName: target.name });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   const { totalBytes, presentBytes, sendBytes, etaMs, rateBps, rateIs } = preview.estimate;
   process.stdout.write(
@@ -179,6 +200,6 @@ async function estimate(
           inUseBytes: preview.inUseBytes,
           estimate: preview.estimate,
         })
-      : `${preview.digest}\n${formatBytes(totalBytes)}, ${formatBytes(preview.inUseBytes)} in use: would send ${formatBytes(sendBytes)} (before packing), ${formatBytes(presentBytes)} are there; about ${formatDuration(etaMs)} at ${formatCap(Math.round(rateBps))} (${rateIs})\n`,
+      : `${preview.digest}\n${formatBytes(totalBytes)}, ${formatBytes(preview.inUseBytes)} in use: would send ${formatBytes(sendBytes)} (${isRegion ? "whole blocks" : "before packing"}), ${formatBytes(presentBytes)} are there; about ${formatDuration(etaMs)} at ${formatCap(Math.round(rateBps))} (${rateIs})\n`,
   );
 }

@@ -8,6 +8,7 @@ import {
   requireStore,
   SshTarget,
 } from "../../../lib/image/targets";
+import type { SnapshotService } from "../../../lib/image/snapshot";
 import type { ImageTarget } from "../../../lib/image/wire/target";
 import { SiteClient, SiteDirectory } from "../../../lib/site/client";
 import type { StepContext } from "../../../lib/wait";
@@ -42,10 +43,15 @@ export interface OpenTarget {
   readonly close: () => Promise<void> | void;
 }
 
-export type TargetKind = "site" | "agent" | "ssh" | "bucket" | "directory";
+/** A region of AWS: images become snapshots there. */
+export interface OpenRegion extends Pick<OpenTarget, "name" | "verify" | "close"> {
+  readonly snapshots: SnapshotService;
+}
+
+export type TargetKind = "site" | "agent" | "ssh" | "bucket" | "ebs" | "directory";
 
 /** What begins so is meant as an address, not as a directory's name; `./s3:x` is one. */
-const LIKE_AN_ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|(?:https?|ssh|s3|site):)/i;
+const LIKE_AN_ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|(?:https?|ssh|s3|site|ebs):)/i;
 
 /** What sort of target a text names. @throws UsageError for an address that is none */
 export function kindOf(text: string): TargetKind {
@@ -53,6 +59,7 @@ export function kindOf(text: string): TargetKind {
   if (/^https?:\/\//.test(text)) return "agent";
   if (text.startsWith("ssh://")) return "ssh";
   if (text.startsWith("s3://")) return "bucket";
+  if (/^ebs:[a-z0-9-]*$/.test(text)) return "ebs";
   if (LIKE_AN_ADDRESS.test(text)) throw new UsageError(unknownAddress(text));
   return "directory";
 }
@@ -66,7 +73,7 @@ export async function openTarget(
   options: TargetOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
-): Promise<OpenTarget> {
+): Promise<OpenTarget | OpenRegion> {
   switch (kindOf(text)) {
     case "site":
       return openSite(text.slice("site:".length), options);
@@ -76,6 +83,8 @@ export async function openTarget(
       return openSsh(text, options, tell, signal);
     case "bucket":
       return (await import("./bucket-target.js")).openBucket(text, options, signal);
+    case "ebs":
+      return (await import("./region-target.js")).openRegion(text.slice("ebs:".length), options);
     case "directory":
       return openDirectory(text, options);
   }
@@ -148,7 +157,7 @@ async function openDirectory(text: string, { peek = false, mustExist }: TargetOp
 }
 
 const FORMS =
-  "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix or a directory (./NAME).";
+  "Give site:NAME, https://host:port, ssh://host/path, s3://bucket/prefix, ebs:REGION or a directory (./NAME).";
 
 function unknownAddress(text: string): SpillwayError {
   return new SpillwayError({

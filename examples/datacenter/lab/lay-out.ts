@@ -168,6 +168,8 @@ function nameServerOf(lab: LabFile, options: LayOutOptions): Record<string, unkn
     kind: "powerdns",
     api: powerdns.api,
     apiKey: { file: powerdns.keyFile },
+    // The lab's network is its own.
+    allowPlainHttp: true,
     agent: `onprem.${zone}`,
     zones: [zone],
     endpoint: `${nameServer.host}:${nameServer.port}`,

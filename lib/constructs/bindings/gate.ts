@@ -4,11 +4,15 @@ import * as cdktf from 'cdktf';
 
 export interface GateConfig extends cdktf.TerraformMetaArguments {
   /**
-  * Members that must be up. Default: all the pool's members.
+  * A pool on AWS, seen through its target group: no agent, and nothing else of Spillway, is needed there.
+  */
+  readonly aws?: GateAws;
+  /**
+  * Members that must be up. Default: all the pool's members; with `aws` the desired capacity of its `auto_scaling_group`, or 1.
   */
   readonly minMembers?: number;
   /**
-  * How the pool is probed, from the machine that runs Terraform. Used when the gate opens.
+  * How the pool is probed, from the machine that runs Terraform. Used when the gate opens; with `aws` only if it has an `endpoint`.
   */
   readonly monitor?: GateMonitor;
   /**
@@ -20,11 +24,11 @@ export interface GateConfig extends cdktf.TerraformMetaArguments {
   */
   readonly openWhen?: { [key: string]: string };
   /**
-  * The id of the pool behind it.
+  * The id of the pool behind it. Exactly one of `pool` and `aws` is given.
   */
-  readonly pool: string;
+  readonly pool?: string;
   /**
-  * It closes when no session was seen for so long.
+  * It closes when no session was seen for so long. Metrics have a value a minute, so with `aws` it is rounded up to whole minutes.
   */
   readonly quietPeriod?: string;
   /**
@@ -43,6 +47,223 @@ export interface GateConfig extends cdktf.TerraformMetaArguments {
   * PromQL by name: users whom others see. It closes only when each has been 0 for the quiet period as well; no data is not 0. Let `quiet_period` be longer than the scrape interval.
   */
   readonly users?: { [key: string]: string };
+}
+export interface GateAws {
+  /**
+  * Its name. As many members as its desired capacity are waited for, and why they do not come is told.
+  */
+  readonly autoScalingGroup?: string;
+  /**
+  * `HOST:PORT`, or a URL: also probed with `monitor` from the machine that runs Terraform. The certificate of an https one is not looked at.
+  */
+  readonly endpoint?: string;
+  /**
+  * Through which users come: its requests and connections hold the gate. Default: the balancer that the target group is attached to.
+  */
+  readonly loadBalancerArn?: string;
+  /**
+  * Where it is; another one makes it another gate. Default: the region in `target_group_arn`.
+  */
+  readonly region?: string;
+  /**
+  * The target group whose targets are the pool's members. The gate opens when enough are healthy.
+  */
+  readonly targetGroupArn: string;
+}
+
+export function gateAwsToTerraform(struct?: GateAws | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    auto_scaling_group: cdktf.stringToTerraform(struct!.autoScalingGroup),
+    endpoint: cdktf.stringToTerraform(struct!.endpoint),
+    load_balancer_arn: cdktf.stringToTerraform(struct!.loadBalancerArn),
+    region: cdktf.stringToTerraform(struct!.region),
+    target_group_arn: cdktf.stringToTerraform(struct!.targetGroupArn),
+  }
+}
+
+export function gateAwsToHclTerraform(struct?: GateAws | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    auto_scaling_group: {
+      value: cdktf.stringToHclTerraform(struct!.autoScalingGroup),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    endpoint: {
+      value: cdktf.stringToHclTerraform(struct!.endpoint),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    load_balancer_arn: {
+      value: cdktf.stringToHclTerraform(struct!.loadBalancerArn),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    region: {
+      value: cdktf.stringToHclTerraform(struct!.region),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    target_group_arn: {
+      value: cdktf.stringToHclTerraform(struct!.targetGroupArn),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class GateAwsOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): GateAws | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._autoScalingGroup !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.autoScalingGroup = this._autoScalingGroup;
+    }
+    if (this._endpoint !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.endpoint = this._endpoint;
+    }
+    if (this._loadBalancerArn !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.loadBalancerArn = this._loadBalancerArn;
+    }
+    if (this._region !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.region = this._region;
+    }
+    if (this._targetGroupArn !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.targetGroupArn = this._targetGroupArn;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: GateAws | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._autoScalingGroup = undefined;
+      this._endpoint = undefined;
+      this._loadBalancerArn = undefined;
+      this._region = undefined;
+      this._targetGroupArn = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._autoScalingGroup = value.autoScalingGroup;
+      this._endpoint = value.endpoint;
+      this._loadBalancerArn = value.loadBalancerArn;
+      this._region = value.region;
+      this._targetGroupArn = value.targetGroupArn;
+    }
+  }
+
+  // auto_scaling_group - computed: false, optional: true, required: false
+  private _autoScalingGroup?: string;
+  public get autoScalingGroup() {
+    return this.getStringAttribute('auto_scaling_group');
+  }
+  public set autoScalingGroup(value: string) {
+    this._autoScalingGroup = value;
+  }
+  public resetAutoScalingGroup() {
+    this._autoScalingGroup = undefined;
+  }
+  public get autoScalingGroupInput() {
+    return this._autoScalingGroup;
+  }
+
+  // endpoint - computed: false, optional: true, required: false
+  private _endpoint?: string;
+  public get endpoint() {
+    return this.getStringAttribute('endpoint');
+  }
+  public set endpoint(value: string) {
+    this._endpoint = value;
+  }
+  public resetEndpoint() {
+    this._endpoint = undefined;
+  }
+  public get endpointInput() {
+    return this._endpoint;
+  }
+
+  // load_balancer_arn - computed: false, optional: true, required: false
+  private _loadBalancerArn?: string;
+  public get loadBalancerArn() {
+    return this.getStringAttribute('load_balancer_arn');
+  }
+  public set loadBalancerArn(value: string) {
+    this._loadBalancerArn = value;
+  }
+  public resetLoadBalancerArn() {
+    this._loadBalancerArn = undefined;
+  }
+  public get loadBalancerArnInput() {
+    return this._loadBalancerArn;
+  }
+
+  // region - computed: false, optional: true, required: false
+  private _region?: string;
+  public get region() {
+    return this.getStringAttribute('region');
+  }
+  public set region(value: string) {
+    this._region = value;
+  }
+  public resetRegion() {
+    this._region = undefined;
+  }
+  public get regionInput() {
+    return this._region;
+  }
+
+  // target_group_arn - computed: false, optional: false, required: true
+  private _targetGroupArn?: string;
+  public get targetGroupArn() {
+    return this.getStringAttribute('target_group_arn');
+  }
+  public set targetGroupArn(value: string) {
+    this._targetGroupArn = value;
+  }
+  public get targetGroupArnInput() {
+    return this._targetGroupArn;
+  }
 }
 export interface GateMonitor {
   /**
@@ -476,9 +697,9 @@ export class Gate extends cdktf.TerraformResource {
   *
   * @param scope The scope in which to define this construct
   * @param id The scoped construct ID. Must be unique amongst siblings in the same scope
-  * @param options GateConfig
+  * @param options GateConfig = {}
   */
-  public constructor(scope: Construct, id: string, config: GateConfig) {
+  public constructor(scope: Construct, id: string, config: GateConfig = {}) {
     super(scope, id, {
       terraformResourceType: 'spillway_gate',
       terraformGeneratorMetadata: {
@@ -494,6 +715,7 @@ export class Gate extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._aws.internalValue = config.aws;
     this._minMembers = config.minMembers;
     this._monitor.internalValue = config.monitor;
     this._onDeadline = config.onDeadline;
@@ -504,6 +726,21 @@ export class Gate extends cdktf.TerraformResource {
     this._successes = config.successes;
     this._timeouts.internalValue = config.timeouts;
     this._users = config.users;
+  }
+
+  // aws - computed: false, optional: true, required: false
+  private _aws = new GateAwsOutputReference(this, "aws");
+  public get aws() {
+    return this._aws;
+  }
+  public putAws(value: GateAws) {
+    this._aws.internalValue = value;
+  }
+  public resetAws() {
+    this._aws.internalValue = undefined;
+  }
+  public get awsInput() {
+    return this._aws.internalValue;
   }
 
   // id - computed: true, optional: false, required: false
@@ -571,13 +808,16 @@ export class Gate extends cdktf.TerraformResource {
     return this._openWhen;
   }
 
-  // pool - computed: false, optional: false, required: true
+  // pool - computed: false, optional: true, required: false
   private _pool?: string;
   public get pool() {
     return this.getStringAttribute('pool');
   }
   public set pool(value: string) {
     this._pool = value;
+  }
+  public resetPool() {
+    this._pool = undefined;
   }
   public get poolInput() {
     return this._pool;
@@ -665,6 +905,7 @@ export class Gate extends cdktf.TerraformResource {
 
   protected override synthesizeAttributes(): { [name: string]: any } {
     return {
+      aws: gateAwsToTerraform(this._aws.internalValue),
       min_members: cdktf.numberToTerraform(this._minMembers),
       monitor: gateMonitorToTerraform(this._monitor.internalValue),
       on_deadline: cdktf.stringToTerraform(this._onDeadline),
@@ -680,6 +921,12 @@ export class Gate extends cdktf.TerraformResource {
 
   protected override synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      aws: {
+        value: gateAwsToHclTerraform(this._aws.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "GateAws",
+      },
       min_members: {
         value: cdktf.numberToHclTerraform(this._minMembers),
         isBlock: false,

@@ -12,6 +12,10 @@ export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
   */
   readonly digest?: string;
   /**
+  * How the snapshot is made, with `target = "ebs"`.
+  */
+  readonly ebs?: ImageReplicaEbs;
+  /**
   * Bit by bit. `false`: what the image's file systems call free counts as zeros and is not sent. A change that makes another image of the source makes another replica.
   */
   readonly exact?: boolean | cdktf.IResolvable;
@@ -20,17 +24,21 @@ export interface ImageReplicaConfig extends cdktf.TerraformMetaArguments {
   */
   readonly format?: string;
   /**
-  * A destroy keeps the image at the site, so that the next transfer is short. `false`: it is deleted there.
+  * A destroy keeps the image at the site (or the snapshot), so that the next transfer is short. `false`: it is deleted there.
   */
   readonly retain?: boolean | cdktf.IResolvable;
   /**
-  * The site that is to hold the image.
+  * The site that is to hold the image. With `target = "ebs"` it may be left out: the snapshot is made from here. With it, the agent of that site makes it, of an image that is sent there packed.
   */
-  readonly site: string;
+  readonly site?: string;
   /**
   * Path of the image file, raw or qcow2, at the machine that runs Terraform. Another path with the same content is no new image.
   */
   readonly source: string;
+  /**
+  * What becomes of the image: `site`, an image that a site's agent holds; `ebs`, an EBS snapshot.
+  */
+  readonly target?: string;
   /**
   * How long the operations on this resource may take.
   */
@@ -190,6 +198,258 @@ export class ImageReplicaBandwidthOutputReference extends cdktf.ComplexObject {
   }
   public get windowsInput() {
     return this._windows;
+  }
+}
+export interface ImageReplicaEbs {
+  /**
+  * Of the snapshot, when it is made; AWS changes none later. Without it, it names the image.
+  */
+  readonly description?: string;
+  /**
+  * Without it, as the account has it. An encrypted snapshot is sent whole once: zeros and free blocks too.
+  */
+  readonly encrypted?: boolean | cdktf.IResolvable;
+  /**
+  * ARN of the KMS key that encrypts it. Without it, the account's for EBS.
+  */
+  readonly kmsKeyId?: string;
+  /**
+  * Only blocks that differ from this snapshot are sent. Without it, the one of Spillway's own that leaves the least to send. Counts when the snapshot is made. Not together with `encrypted` or `kms_key_id`: a snapshot is encrypted as its parent is.
+  */
+  readonly parentSnapshotId?: string;
+  /**
+  * Where the snapshot is. Without it, where the AWS SDK says: `AWS_REGION`, the profile.
+  */
+  readonly region?: string;
+  /**
+  * Of the snapshot, beside those that begin with `spillway:`, by which it is known again.
+  */
+  readonly tags?: { [key: string]: string };
+}
+
+export function imageReplicaEbsToTerraform(struct?: ImageReplicaEbs | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    description: cdktf.stringToTerraform(struct!.description),
+    encrypted: cdktf.booleanToTerraform(struct!.encrypted),
+    kms_key_id: cdktf.stringToTerraform(struct!.kmsKeyId),
+    parent_snapshot_id: cdktf.stringToTerraform(struct!.parentSnapshotId),
+    region: cdktf.stringToTerraform(struct!.region),
+    tags: cdktf.hashMapper(cdktf.stringToTerraform)(struct!.tags),
+  }
+}
+
+export function imageReplicaEbsToHclTerraform(struct?: ImageReplicaEbs | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    description: {
+      value: cdktf.stringToHclTerraform(struct!.description),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    encrypted: {
+      value: cdktf.booleanToHclTerraform(struct!.encrypted),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "boolean",
+    },
+    kms_key_id: {
+      value: cdktf.stringToHclTerraform(struct!.kmsKeyId),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    parent_snapshot_id: {
+      value: cdktf.stringToHclTerraform(struct!.parentSnapshotId),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    region: {
+      value: cdktf.stringToHclTerraform(struct!.region),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    tags: {
+      value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(struct!.tags),
+      isBlock: false,
+      type: "map",
+      storageClassType: "stringMap",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class ImageReplicaEbsOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): ImageReplicaEbs | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._description !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.description = this._description;
+    }
+    if (this._encrypted !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.encrypted = this._encrypted;
+    }
+    if (this._kmsKeyId !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.kmsKeyId = this._kmsKeyId;
+    }
+    if (this._parentSnapshotId !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.parentSnapshotId = this._parentSnapshotId;
+    }
+    if (this._region !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.region = this._region;
+    }
+    if (this._tags !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.tags = this._tags;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: ImageReplicaEbs | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._description = undefined;
+      this._encrypted = undefined;
+      this._kmsKeyId = undefined;
+      this._parentSnapshotId = undefined;
+      this._region = undefined;
+      this._tags = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._description = value.description;
+      this._encrypted = value.encrypted;
+      this._kmsKeyId = value.kmsKeyId;
+      this._parentSnapshotId = value.parentSnapshotId;
+      this._region = value.region;
+      this._tags = value.tags;
+    }
+  }
+
+  // description - computed: false, optional: true, required: false
+  private _description?: string;
+  public get description() {
+    return this.getStringAttribute('description');
+  }
+  public set description(value: string) {
+    this._description = value;
+  }
+  public resetDescription() {
+    this._description = undefined;
+  }
+  public get descriptionInput() {
+    return this._description;
+  }
+
+  // encrypted - computed: false, optional: true, required: false
+  private _encrypted?: boolean | cdktf.IResolvable;
+  public get encrypted() {
+    return this.getBooleanAttribute('encrypted');
+  }
+  public set encrypted(value: boolean | cdktf.IResolvable) {
+    this._encrypted = value;
+  }
+  public resetEncrypted() {
+    this._encrypted = undefined;
+  }
+  public get encryptedInput() {
+    return this._encrypted;
+  }
+
+  // kms_key_id - computed: false, optional: true, required: false
+  private _kmsKeyId?: string;
+  public get kmsKeyId() {
+    return this.getStringAttribute('kms_key_id');
+  }
+  public set kmsKeyId(value: string) {
+    this._kmsKeyId = value;
+  }
+  public resetKmsKeyId() {
+    this._kmsKeyId = undefined;
+  }
+  public get kmsKeyIdInput() {
+    return this._kmsKeyId;
+  }
+
+  // parent_snapshot_id - computed: false, optional: true, required: false
+  private _parentSnapshotId?: string;
+  public get parentSnapshotId() {
+    return this.getStringAttribute('parent_snapshot_id');
+  }
+  public set parentSnapshotId(value: string) {
+    this._parentSnapshotId = value;
+  }
+  public resetParentSnapshotId() {
+    this._parentSnapshotId = undefined;
+  }
+  public get parentSnapshotIdInput() {
+    return this._parentSnapshotId;
+  }
+
+  // region - computed: false, optional: true, required: false
+  private _region?: string;
+  public get region() {
+    return this.getStringAttribute('region');
+  }
+  public set region(value: string) {
+    this._region = value;
+  }
+  public resetRegion() {
+    this._region = undefined;
+  }
+  public get regionInput() {
+    return this._region;
+  }
+
+  // tags - computed: false, optional: true, required: false
+  private _tags?: { [key: string]: string };
+  public get tags() {
+    return this.getStringMapAttribute('tags');
+  }
+  public set tags(value: { [key: string]: string }) {
+    this._tags = value;
+  }
+  public resetTags() {
+    this._tags = undefined;
+  }
+  public get tagsInput() {
+    return this._tags;
   }
 }
 export interface ImageReplicaTimeouts {
@@ -411,11 +671,13 @@ export class ImageReplica extends cdktf.TerraformResource {
     });
     this._bandwidth.internalValue = config.bandwidth;
     this._digest = config.digest;
+    this._ebs.internalValue = config.ebs;
     this._exact = config.exact;
     this._format = config.format;
     this._retain = config.retain;
     this._site = config.site;
     this._source = config.source;
+    this._target = config.target;
     this._timeouts.internalValue = config.timeouts;
   }
 
@@ -447,6 +709,21 @@ export class ImageReplica extends cdktf.TerraformResource {
   }
   public get digestInput() {
     return this._digest;
+  }
+
+  // ebs - computed: false, optional: true, required: false
+  private _ebs = new ImageReplicaEbsOutputReference(this, "ebs");
+  public get ebs() {
+    return this._ebs;
+  }
+  public putEbs(value: ImageReplicaEbs) {
+    this._ebs.internalValue = value;
+  }
+  public resetEbs() {
+    this._ebs.internalValue = undefined;
+  }
+  public get ebsInput() {
+    return this._ebs.internalValue;
   }
 
   // exact - computed: true, optional: true, required: false
@@ -499,13 +776,16 @@ export class ImageReplica extends cdktf.TerraformResource {
     return this._retain;
   }
 
-  // site - computed: false, optional: false, required: true
+  // site - computed: false, optional: true, required: false
   private _site?: string;
   public get site() {
     return this.getStringAttribute('site');
   }
   public set site(value: string) {
     this._site = value;
+  }
+  public resetSite() {
+    this._site = undefined;
   }
   public get siteInput() {
     return this._site;
@@ -514,6 +794,11 @@ export class ImageReplica extends cdktf.TerraformResource {
   // size_bytes - computed: true, optional: false, required: false
   public get sizeBytes() {
     return this.getNumberAttribute('size_bytes');
+  }
+
+  // snapshot_id - computed: true, optional: false, required: false
+  public get snapshotId() {
+    return this.getStringAttribute('snapshot_id');
   }
 
   // source - computed: false, optional: false, required: true
@@ -526,6 +811,21 @@ export class ImageReplica extends cdktf.TerraformResource {
   }
   public get sourceInput() {
     return this._source;
+  }
+
+  // target - computed: true, optional: true, required: false
+  private _target?: string;
+  public get target() {
+    return this.getStringAttribute('target');
+  }
+  public set target(value: string) {
+    this._target = value;
+  }
+  public resetTarget() {
+    this._target = undefined;
+  }
+  public get targetInput() {
+    return this._target;
   }
 
   // timeouts - computed: false, optional: true, required: false
@@ -553,11 +853,13 @@ export class ImageReplica extends cdktf.TerraformResource {
     return {
       bandwidth: imageReplicaBandwidthToTerraform(this._bandwidth.internalValue),
       digest: cdktf.stringToTerraform(this._digest),
+      ebs: imageReplicaEbsToTerraform(this._ebs.internalValue),
       exact: cdktf.booleanToTerraform(this._exact),
       format: cdktf.stringToTerraform(this._format),
       retain: cdktf.booleanToTerraform(this._retain),
       site: cdktf.stringToTerraform(this._site),
       source: cdktf.stringToTerraform(this._source),
+      target: cdktf.stringToTerraform(this._target),
       timeouts: imageReplicaTimeoutsToTerraform(this._timeouts.internalValue),
     };
   }
@@ -575,6 +877,12 @@ export class ImageReplica extends cdktf.TerraformResource {
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      ebs: {
+        value: imageReplicaEbsToHclTerraform(this._ebs.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "ImageReplicaEbs",
       },
       exact: {
         value: cdktf.booleanToHclTerraform(this._exact),
@@ -602,6 +910,12 @@ export class ImageReplica extends cdktf.TerraformResource {
       },
       source: {
         value: cdktf.stringToHclTerraform(this._source),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      target: {
+        value: cdktf.stringToHclTerraform(this._target),
         isBlock: false,
         type: "simple",
         storageClassType: "string",

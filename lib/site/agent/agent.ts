@@ -13,6 +13,7 @@ import { Pools, poolsUsing } from "./pools";
 import { Reviver } from "./reviver";
 import { Router } from "./router";
 import { routesOf } from "./routes";
+import { Snapshots } from "./snapshots";
 import { AgentServer, type ListenOptions, type TlsFiles } from "./server";
 import { StateFile } from "./state-file";
 import { TokenCheck, readToken } from "./token";
@@ -108,9 +109,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const waits = options.waitForParts ?? false;
     const records = new NameRecords(site, file.state, ports.nameServer, { events, save, log, waits });
     const images: Images = new Images(store, pools, ports.launcher, events);
-    const router = new Router(
-      routesOf({ site, version, startedAt: Date.now(), ports, balancer, pools, images, records, events }),
-    );
+    const directory = join(stateDir, "snapshots");
+    const snapshots = new Snapshots({ maker: ports.snapshots, store, events, directory, log });
+    closing.push(() => snapshots.stop());
+    const rooms = { ports, balancer, pools, images, snapshots, records, events };
+    const router = new Router(routesOf({ site, version, startedAt: Date.now(), ...rooms }));
     // A helper that serves nobody yet goes with an agent that cannot start; one that has users stays for the next agent.
     closing.push(async () => {
       if (started) return;
@@ -126,6 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     open(router);
     // First of all, what is under way is answered.
     closing.push(() => server.close());
+    closing.push(() => records.interrupt());
     events.add("agent-started", site, `${server.endpoint}, version ${version}, process ${process.pid}`);
     started = true;
     return { endpoint: server.endpoint, close };

@@ -1,4 +1,4 @@
-import { messageOf, type ProblemReport } from "../../errors";
+import { AbortedError, messageOf, type ProblemReport } from "../../errors";
 import { sleep } from "../../wait";
 import type { RecordPlan, RecordSpec, RecordStatus, ShiftPreparation } from "../api";
 import type { NameServer } from "../ports";
@@ -15,6 +15,8 @@ export class NameRecords {
   private readonly changes = new NamedMutex();
   private readonly stopping = new AbortController();
   private readonly reviver: Reviver | undefined;
+  /** Records of other agents, and the serial at which they were looked at. */
+  private readonly others = new Map<string, number>();
   private watching: Promise<void> = Promise.resolve();
 
   constructor(
@@ -53,23 +55,31 @@ export class NameRecords {
     this.watching = this.watch();
   }
 
-  async stop(): Promise<void> {
+  /** Ends the waits of changes that are under way. */
+  interrupt(): void {
     this.stopping.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.interrupt();
     await this.watching;
     await this.reviver?.stop();
   }
 
-  put(name: string, spec: RecordSpec): Promise<RecordStatus> {
+  /** @param unwanted fires when nobody waits for the answer any more */
+  put(name: string, spec: RecordSpec, unwanted?: AbortSignal): Promise<RecordStatus> {
+    const signal = this.until(unwanted);
     const server = this.mustHaveServer(name, 409);
     return this.changes.at(name, async () => {
       // Refused before it is written down: nothing is half changed.
       this.reviver?.mustBeThere();
       const before = this.state.records[name];
-      const owner = before?.spec.owner ?? (await this.heldBy(name, server));
-      if (owner !== undefined) mustOwn(name, owner, spec.owner);
+      // Of one that is not known here (the state was lost) a name server that keeps records knows the owner.
+      if (before) mustOwn(name, before.spec.owner, spec.owner);
       this.state.records[name] = { name, spec };
       await this.context.save();
-      const status = await this.asked(() => server.put(name, spec)).catch(async (error: unknown) => {
+      const status = await this.asked(() => server.put(name, spec, signal)).catch(async (error: unknown) => {
+        if (error instanceof AbortedError) throw await this.interrupted(name, before, server);
         // A refusal is no. Of one that went away it is not known, so it is given again what was declared before. Any other silence may
         // have been a yes, and is asked about again.
         if (isRefusal(error) || this.reviver?.isThere === false) await this.takeBack(name, before);
@@ -89,14 +99,18 @@ export class NameRecords {
     throw notFound(this.site, name);
   }
 
-  remove(name: string, owner: string): Promise<void> {
+  /** @param unwanted as of {@link put} */
+  remove(name: string, owner: string, unwanted?: AbortSignal): Promise<void> {
     const server = this.mustHaveServer(name, 404);
     return this.changes.at(name, async () => {
       const before = this.state.records[name];
       const holder = before?.spec.owner ?? (await this.heldBy(name, server));
       if (holder === undefined) throw notFound(this.site, name);
       mustOwn(name, holder, owner);
-      await this.asked(() => server.remove(name));
+      await this.asked(() => server.remove(name, this.until(unwanted))).catch((error: unknown) => {
+        // It is removed there; only secondaries were still waited for.
+        if (!(error instanceof AbortedError)) throw error;
+      });
       delete this.state.records[name];
       await this.context.save();
       this.context.events.add("record-removed", name, before ? answersOf(before.spec) : "");
@@ -127,9 +141,25 @@ export class NameRecords {
     return { readyAt: prepared.readyAt };
   }
 
-  async list(): Promise<readonly RecordStatus[]> {
+  /** What the name server holds. */
+  async held(): Promise<readonly RecordStatus[]> {
     const server = this.nameServer;
     return server ? this.asked(() => server.list()) : [];
+  }
+
+  /**
+   * What users are sent by, or may be at any moment: what the name server holds, and after it what was declared to this agent and is
+   * not held so (yet), with serial 0. A gate that closes asks for both.
+   */
+  async list(): Promise<readonly RecordStatus[]> {
+    const held = await this.held();
+    const at = Date.now();
+    // After the name server was asked: a change that was begun meanwhile is among them.
+    const heldSpecs = new Map(held.map(({ name, spec }) => [name, spec]));
+    const declared = Object.values(this.state.records)
+      .filter(({ name, spec }) => !sameSpec(heldSpecs.get(name), spec))
+      .map(({ name, spec }) => ({ name, spec, changedAt: at, serial: 0 }));
+    return [...held, ...declared];
   }
 
   /** Who declared a record of this agent's that it does not know: it lost its state. */
@@ -146,7 +176,7 @@ export class NameRecords {
       this.reviver?.answered();
       return answer;
     } catch (error) {
-      if (isRefusal(error) || this.reviver === undefined) throw error;
+      if (isRefusal(error) || error instanceof AbortedError || this.reviver === undefined) throw error;
       const { reviver } = this;
       await reviver.revive(error).catch((why: unknown) => {
         throw reviver.unavailable(why);
@@ -187,7 +217,7 @@ export class NameRecords {
       for (const { name, spec } of Object.values(this.state.records)) {
         if (sameSpec(held.get(name)?.spec, spec)) continue;
         try {
-          await server.put(name, spec);
+          await server.put(name, spec, this.stopping.signal);
           this.context.events.add("record-changed", name, `restored: ${answersOf(spec)}`);
         } catch (error) {
           // One that cannot be given again keeps no other from it.
@@ -200,13 +230,48 @@ export class NameRecords {
     });
   }
 
-  private async unknown({ name, spec }: RecordStatus, server: NameServer): Promise<void> {
+  private async unknown({ name, spec, serial }: RecordStatus, server: NameServer): Promise<void> {
     if (!server.keepsRecords) return server.remove(name);
     // One whose answers somebody changed is not declared anew from them.
     if (spec.answers.length === 0) return;
+    if (this.others.get(name) === serial) return;
+    if (!((await server.takesUp?.(name)) ?? true)) {
+      if (!this.others.has(name))
+        this.context.log(
+          `record ${name}: another agent of this installation's name wrote it; it is left as it is`,
+        );
+      this.others.set(name, serial);
+      return;
+    }
+    // From now on it bears this agent's own mark.
+    await server.put(name, spec, this.stopping.signal);
     this.state.records[name] = { name, spec };
     await this.context.save();
     this.context.events.add("record-changed", name, `taken up: ${answersOf(spec)}`);
+  }
+
+  private until(unwanted: AbortSignal | undefined): AbortSignal {
+    const { signal } = this.stopping;
+    return unwanted ? AbortSignal.any([unwanted, signal]) : signal;
+  }
+
+  /** Of a change that was ended while it waited: one that is not made is not declared either. */
+  private async interrupted(
+    name: string,
+    before: NameRecord | undefined,
+    server: NameServer,
+  ): Promise<AgentError> {
+    const spec = this.state.records[name].spec;
+    const isMade = await server.get(name).then(
+      (status) => sameSpec(status?.spec, spec),
+      () => true,
+    );
+    if (!isMade) await this.takeBack(name, before);
+    return new AgentError("part-unavailable", {
+      place: `record ${name}`,
+      problem: `its change was ended while it was waited for: ${this.stopping.signal.aborted ? "the agent is being stopped" : "nobody waited for the answer"}`,
+      mend: `${isMade ? "It was written; apply" : "Answers stay as they were. Apply"} again to go on from what stands there.`,
+    });
   }
 
   private async takeBack(name: string, before: NameRecord | undefined): Promise<void> {

@@ -22,6 +22,50 @@ export async function partStatuses(
   return Promise.all(looks);
 }
 
+/** What a look found is told so long again: whoever watches asks often, and a look at a balancer gives it orders, if harmless ones. */
+const FRESH_MS = 5_000;
+/** A look at all parts takes so long at most. */
+const LOOK_MS = 8_000;
+
+/** Looks at the parts of a site for all who ask at about the same time. */
+export class PartsWatch {
+  private last:
+    | { readonly at: number; readonly known: string; readonly found: Promise<readonly PartStatus[]> }
+    | undefined;
+  private waiting = 0;
+  private unwanted = new AbortController();
+
+  constructor(private readonly ports: SitePorts) {}
+
+  /** A look ends when nobody waits for it any more. What becomes known meanwhile is a reason to look anew. */
+  async now(signal: AbortSignal, known: KnownProblems): Promise<readonly PartStatus[]> {
+    const text = JSON.stringify(known);
+    let last = this.last;
+    if (!last || last.known !== text || Date.now() - last.at >= FRESH_MS) {
+      this.unwanted = new AbortController();
+      this.waiting = 0;
+      const limit = AbortSignal.any([this.unwanted.signal, AbortSignal.timeout(LOOK_MS)]);
+      last = { at: Date.now(), known: text, found: partStatuses(this.ports, limit, known) };
+      this.last = last;
+    }
+    const look = last;
+    const { unwanted } = this;
+    this.waiting += 1;
+    const left = () => {
+      if (unwanted !== this.unwanted || (this.waiting -= 1) > 0) return;
+      unwanted.abort();
+      this.last = undefined;
+    };
+    signal.addEventListener("abort", left, { once: true });
+    try {
+      return await look.found;
+    } finally {
+      signal.removeEventListener("abort", left);
+      if (unwanted === this.unwanted && !signal.aborted) this.waiting -= 1;
+    }
+  }
+}
+
 /** What is known of every part without asking it anything. */
 export function knownStatuses(
   { launcher, balancer, nameServer }: SitePorts,

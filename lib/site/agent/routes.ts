@@ -18,17 +18,20 @@ import {
   checkDigest,
   checkEstimate,
   checkSegmentId,
+  checkSnapshotId,
+  checkSnapshotRequest,
   checkTransferId,
   checkTransferRequest,
 } from "./image-bodies";
 import { type Images, MAX_SEGMENT_BYTES } from "./images";
 import { siteMetrics } from "./metrics";
 import type { NameRecords } from "./name-records";
-import { knownStatuses, partStatuses, type KnownProblems } from "./parts";
+import { knownStatuses, PartsWatch, type KnownProblems } from "./parts";
 import type { Pools } from "./pools";
 import { AgentError } from "./problems";
 import type { Reviver } from "./reviver";
 import type { Answer, Request, Route } from "./router";
+import type { Snapshots } from "./snapshots";
 
 /** What the routes act upon. */
 export interface SiteRooms {
@@ -39,20 +42,28 @@ export interface SiteRooms {
   readonly balancer: Reviver;
   readonly pools: Pools;
   readonly images: Images;
+  readonly snapshots: Snapshots;
   readonly records: NameRecords;
   readonly events: EventLog;
 }
 
-/** A look at all parts takes so long at most. */
-const PARTS_MS = 8_000;
-
 /** The API's table (lib/site/api.ts) as routes. */
 export function routesOf(rooms: SiteRooms): readonly Route[] {
-  return [...siteRoutes(rooms), ...imageRoutes(rooms), ...poolRoutes(rooms), ...recordRoutes(rooms)];
+  return [
+    ...siteRoutes(rooms),
+    ...imageRoutes(rooms),
+    ...snapshotRoutes(rooms),
+    ...poolRoutes(rooms),
+    ...recordRoutes(rooms),
+  ];
 }
 
 function siteRoutes(rooms: SiteRooms): readonly Route[] {
   const { events } = rooms;
+  const watch = new PartsWatch(rooms.ports);
+  const partsOf = async (signal: AbortSignal): Promise<SiteParts> => ({
+    parts: await watch.now(signal, knownOf(rooms)),
+  });
   return [
     { method: "GET", path: "/v1/health", takes: "nothing", open: true, handle: () => ok(healthOf(rooms)) },
     { method: "GET", path: "/v1/context", takes: "nothing", handle: async () => ok(await contextOf(rooms)) },
@@ -60,7 +71,7 @@ function siteRoutes(rooms: SiteRooms): readonly Route[] {
       method: "GET",
       path: "/v1/parts",
       takes: "nothing",
-      handle: async ({ signal }) => ok(await partsOf(rooms, signal)),
+      handle: async ({ signal }) => ok(await partsOf(signal)),
     },
     {
       method: "GET",
@@ -158,6 +169,36 @@ function imageRoutes({ images }: SiteRooms): readonly Route[] {
   ];
 }
 
+function snapshotRoutes({ snapshots }: SiteRooms): readonly Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/v1/images/{digest}/snapshots",
+      takes: "json",
+      handle: async (request) => {
+        const image = digest(request);
+        const wanted = checkSnapshotRequest(request.json, `snapshot of image ${image}`);
+        return accepted(await snapshots.make(image, wanted));
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/images/{digest}/snapshots",
+      takes: "nothing",
+      handle: async (request) => ok(await snapshots.status(digest(request), request.signal)),
+    },
+    {
+      method: "DELETE",
+      path: "/v1/images/{digest}/snapshots/{snapshotId}",
+      takes: "nothing",
+      handle: (request) => {
+        const id = checkSnapshotId(request.path.snapshotId);
+        return snapshots.remove(digest(request), id, request.signal).then(gone);
+      },
+    },
+  ];
+}
+
 function poolRoutes({ pools }: SiteRooms): readonly Route[] {
   return [
     {
@@ -232,7 +273,7 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
       takes: "json",
       handle: async (request) => {
         const name = recordName(request);
-        return ok(await records.put(name, checkRecordSpec(request.json, `record ${name}`)));
+        return ok(await records.put(name, checkRecordSpec(request.json, `record ${name}`), request.signal));
       },
     },
     {
@@ -247,7 +288,8 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
       takes: "nothing",
       handle: (request) => {
         const name = recordName(request);
-        return records.remove(name, checkOwner(request.query, `record ${name}`)).then(gone);
+        const owner = checkOwner(request.query, `record ${name}`);
+        return records.remove(name, owner, request.signal).then(gone);
       },
     },
     {
@@ -270,11 +312,6 @@ function recordRoutes({ records }: SiteRooms): readonly Route[] {
 
 function healthOf({ site, version, startedAt }: SiteRooms): Health {
   return { site, version, uptimeMs: Date.now() - startedAt };
-}
-
-async function partsOf(rooms: SiteRooms, signal: AbortSignal): Promise<SiteParts> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PARTS_MS)]);
-  return { parts: await partStatuses(rooms.ports, limit, knownOf(rooms)) };
 }
 
 function knownOf({ balancer, records }: SiteRooms): KnownProblems {
@@ -302,7 +339,7 @@ async function contextOf({ site, pools, images, records }: SiteRooms): Promise<S
 async function namedOf(records: NameRecords): Promise<Pick<SiteContext, "records" | "recordsProblem">> {
   let held: readonly RecordStatus[];
   try {
-    held = await records.list();
+    held = await records.held();
   } catch (error) {
     if (!(error instanceof SpillwayError)) throw error;
     return { records: [], recordsProblem: error.report.problem };
@@ -321,7 +358,7 @@ async function metricsOf(rooms: SiteRooms): Promise<string> {
       })),
     ),
     images.store.list(),
-    records.list().catch(() => undefined),
+    records.held().catch(() => undefined),
   ]);
   // Nothing is tried for a scrape: a check gives orders, if harmless ones.
   const parts = knownStatuses(rooms.ports, knownOf(rooms));

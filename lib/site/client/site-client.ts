@@ -16,6 +16,8 @@ import type {
   SiteContext,
   SiteEvents,
   SiteParts,
+  SnapshotRequest,
+  SnapshotStatus,
   TransferEstimate,
   TransferRequest,
   TransferState,
@@ -142,6 +144,22 @@ export class SiteClient implements ImageTarget {
   /** Idempotent. @throws SiteError `image-in-use` */
   async deleteImage(digest: string, options?: CallOptions): Promise<void> {
     await this.transport.call({ method: "DELETE", path: image(digest), ...options });
+  }
+
+  /** Has the agent make a snapshot of an image that is complete there; {@link snapshot} tells how far it is. Idempotent. */
+  makeSnapshot(digest: string, request: SnapshotRequest, options?: CallOptions): Promise<SnapshotStatus> {
+    return this.required({ method: "POST", path: image(digest, "snapshots"), json: request, ...options });
+  }
+
+  /** The snapshot of an image that is being made, or is complete. */
+  snapshot(digest: string, options?: CallOptions): Promise<SnapshotStatus | undefined> {
+    return this.transport.call({ method: "GET", path: image(digest, "snapshots"), ...options });
+  }
+
+  /** Idempotent. @throws SiteError `image-in-use` while a machine image uses it */
+  async deleteSnapshot(digest: string, snapshotId: string, options?: CallOptions): Promise<void> {
+    const path = image(digest, `snapshots/${encodeURIComponent(snapshotId)}`);
+    await this.transport.call({ method: "DELETE", path, ...patient(options, RECORD_TIMEOUT_MS) });
   }
 
   // -------------------------------------------------------------- pools

@@ -1,13 +1,14 @@
 import { AbortedError, SpillwayError } from "../../errors";
-import { whyNotHolding, type NamedQueries, type QueryObserver } from "../../observers";
+import type { NamedQueries, QueryObserver } from "../../observers";
 import type { MonitorSpec, PoolStatus } from "../../site/api";
 import { SiteError, type SiteClient, type SiteDirectory } from "../../site/client";
 import { waitFor, type Look, type StepContext } from "../../wait";
 import { gateId, poolId, type GateName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence } from "../patience";
-import { askPatiently, observerFor } from "../queries";
+import { observerFor, whyClosed } from "../queries";
 import { troublesOf } from "../troubles";
 import { probe } from "./probe";
+import { Row } from "./row";
 import { ShiftAhead } from "./shift-ahead";
 
 /** A gate that is to open. */
@@ -140,37 +141,6 @@ function untilAvailable(
       };
     }),
   });
-}
-
-/**
- * The first condition that does not hold, for a person. What cannot be known does not hold.
- * @throws QueryError for one that is wrong as it is written
- */
-async function whyClosed(
-  observer: QueryObserver | undefined,
-  conditions: NamedQueries,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (!observer) return undefined;
-  const looks = Object.entries(conditions).map(async ([name, query]) => {
-    const seen = await askPatiently(observer, query, signal);
-    const why = "problem" in seen ? seen.problem : whyNotHolding(seen.samples);
-    return why === undefined ? undefined : `\`open_when\` "${name}" does not hold: ${why}`;
-  });
-  return (await Promise.all(looks)).find((why) => why !== undefined);
-}
-
-/** Good answers in a row, from the same members. */
-class Row {
-  length = 0;
-  private members: readonly string[] = [];
-
-  see(up: readonly string[], good: boolean): void {
-    const lost = this.members.some((member) => !up.includes(member));
-    this.members = up;
-    if (!good) this.length = 0;
-    else this.length = lost ? 1 : this.length + 1;
-  }
 }
 
 /** The site gave it up: the pool as a whole, or so many members that too few are left. */

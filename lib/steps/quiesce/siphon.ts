@@ -1,4 +1,3 @@
-import { formatDuration } from "../../duration";
 import { AbortedError, DeadlineError } from "../../errors";
 import type { NamedQueries, QueryObserver } from "../../observers";
 import type { PoolTraffic, QuiesceSpec } from "../../site/api";
@@ -8,6 +7,7 @@ import { poolId, type GateName } from "../names";
 import { lastAct, ONE_LOOK, throughSilence, unasked } from "../patience";
 import { observerFor } from "../queries";
 import { OtherEyes } from "./other-eyes";
+import { DEADLINE_MEND, stillToCome } from "./words";
 import { stillDirected, whoDirectsThere } from "./still-directed";
 
 /** A gate that is to close. */
@@ -24,8 +24,6 @@ export interface SiphonRequest extends GateName {
   readonly observer?: QueryObserver;
   readonly deadlineMs: number;
 }
-
-const DEADLINE_MEND = `Apply again to go on waiting, raise \`timeouts.delete\`, or set \`on_deadline = "force"\` to cut them off.`;
 
 /** Everybody, until changed. Idle connections are closed early: whoever comes back asks for the name again. */
 const EVERYBODY: QuiesceSpec = { share: 1, forMs: 0, idleCloseMs: 1_000 };
@@ -154,18 +152,11 @@ async function look(
 
 function message(traffic: PoolTraffic, quietLeftMs: number, ttlLeftMs: number): string {
   const users = usersOf(traffic);
-  const parts = [
+  const who =
     users > 0
       ? `waiting for ${users} ${users === 1 ? "session" : "sessions"} to leave`
-      : "no session is left",
-    quietLeftMs > 0 ? `${formatSeconds(quietLeftMs)} of quiet still to come` : "quiet for long enough",
-  ];
-  if (ttlLeftMs > 0) parts.push(`stale answers may live for ${formatSeconds(ttlLeftMs)}`);
-  return parts.join(", ");
-}
-
-function formatSeconds(ms: number): string {
-  return formatDuration(Math.ceil(ms / 1_000) * 1_000);
+      : "no session is left";
+  return stillToCome(who, quietLeftMs, ttlLeftMs);
 }
 
 function usersOf(traffic: PoolTraffic): number {

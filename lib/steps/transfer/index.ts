@@ -1,1 +1,3 @@
-export { dropImage, findImage, previewTransfer, transferImage, type TransferRequest } from "./transfer";
+export * from "./site-snapshot";
+export * from "./snapshot";
+export * from "./transfer";

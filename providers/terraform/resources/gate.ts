@@ -8,87 +8,56 @@ import {
   siphonUsers,
   tryParsePoolId,
 } from "../../../lib/steps";
-import { a, defineResource, isUnknown, timeouts } from "../plugin";
-import { isAtLeast, isDuration, isOneOf } from "./checks";
+import { defineResource, isUnknown, UNKNOWN } from "../plugin";
+import { checkQueries } from "./check-queries";
 import type { Client } from "./client";
 import { ms } from "./durations";
-import { monitorAttributes, monitorSpec } from "./monitor";
+import { awsSite, closeAwsGate, importedGroup, openAwsGate, readAwsGate } from "./gate-aws";
+import { gateSchema } from "./gate-schema";
+import { monitorSpec } from "./monitor";
 import { keptThroughSilence } from "./patience";
-import { checkQueries } from "./check-queries";
-import { queriesAttribute, queriesOf } from "./prometheus";
+import { queriesOf } from "./prometheus";
 import { deadlineMs, stepContext } from "./step-context";
-
-const isPoolId = (text: string) =>
-  tryParsePoolId(text)
-    ? undefined
-    : { problem: "must be a pool's id", mend: "Refer to the `id` of a pool (SITE/NAME)." };
-
-const schema = {
-  id: a.string().computed().keepPrior().describe("`SITE/NAME#GENERATION`."),
-  pool: a.string().forceNew().check(isPoolId).describe("The id of the pool behind it."),
-  monitor: a
-    .nested(monitorAttributes("1s"))
-    .default({})
-    .describe("How the pool is probed, from the machine that runs Terraform. Used when the gate opens."),
-  successes: a
-    .integer()
-    .default(3)
-    .check(isAtLeast(1))
-    .describe(
-      "Good answers in a row that open it. A bad one, or a member that goes down meanwhile, begins the row anew.",
-    ),
-  min_members: a
-    .integer()
-    .optional()
-    .check(isAtLeast(1))
-    .describe("Members that must be up. Default: all the pool's members."),
-  open_when: queriesAttribute(
-    "PromQL by name: for each good answer of the row, every one must give at least one number, and none that is 0, NaN or infinite. No data does not hold. Write comparisons that hold for 0 with `bool`: `errors == bool 0`.",
-  ),
-  users: queriesAttribute(
-    "PromQL by name: users whom others see. It closes only when each has been 0 for the quiet period as well; no data is not 0. Let `quiet_period` be longer than the scrape interval.",
-  ),
-  quiet_period: a
-    .string()
-    .default("10s")
-    .check(isDuration)
-    .describe("It closes when no session was seen for so long."),
-  record_ttl: a
-    .integer()
-    .default(30)
-    .check(isAtLeast(0))
-    .describe(
-      "Seconds for which stale answers may live after the record's change. It does not close before they are over.",
-    ),
-  on_deadline: a
-    .string()
-    .default("hold")
-    .check(isOneOf("hold", "force"))
-    .describe(
-      "What happens when users are still there at `timeouts.delete`. `hold`: nothing is taken down and the apply fails. `force`: they are cut off.",
-    ),
-  timeouts: timeouts({ create: "5m", delete: "1h" }),
-  site: a.string().computed().keepPrior().describe("The pool's site."),
-};
 
 /** The heart of a burst as a resource: opens when a pool is available, closes when its last user has left. */
 export const gate = defineResource<Client>()({
   description:
-    "Opens (is created) when the pool behind it is available, seen from outside. Closes (is destroyed) when no user is left: it asks users to move, waits until stale answers are over, then until the sessions observed have been zero for the quiet period. Set `create_before_destroy` on it and on its pool, so that a record that refers to it is changed before it closes.",
-  schema,
+    "Opens (is created) when the pool behind it is available, seen from outside. Closes (is destroyed) when no user is left: it asks users to move, waits until stale answers are over, then until the sessions observed have been zero for the quiet period. With `aws` it stands beside any aws_lb: opens when its targets are healthy, and closes when the load balancer has no users (docs/aws-gate.md). Of a `pool`, set `create_before_destroy` on it and on its pool, so that a record that refers to it is changed before it closes.",
+  schema: gateSchema,
 
-  async modifyPlan({ plan }, ctx) {
+  validate({ config: { pool, aws }, error }) {
+    if (isUnknown(pool) || isUnknown(aws)) return;
+    if (pool !== null && aws !== null) {
+      error("aws", "A gate has either `pool` or `aws`, and here are both", "Leave one of them out.");
+    } else if (pool === null && aws === null) {
+      error(
+        "pool",
+        "A gate has either `pool` or `aws`, and here is neither",
+        "Give the id of a pool, or `aws = { target_group_arn = … }`.",
+      );
+    }
+  },
+
+  async modifyPlan({ prior, plan, requireReplace }, ctx) {
     const { client } = ctx;
     await checkQueries(client, "open_when", plan.open_when, ctx);
     await checkQueries(client, "users", plan.users, ctx);
-    if (isUnknown(plan.pool)) return;
+    if (!isUnknown(plan.aws) && plan.aws !== null) {
+      const site = awsSite(plan.aws);
+      plan.site = site ?? UNKNOWN;
+      // To name the region that it is in already changes nothing.
+      if (prior && site !== undefined && site !== prior.site) requireReplace(["aws", "region"]);
+      return;
+    }
+    if (isUnknown(plan.pool) || plan.pool === null) return;
     const { site } = parsePoolId(plan.pool);
     plan.site = site;
     client.canAsk(site, ["pool"]);
   },
 
   async create({ planned }, ctx) {
-    const name = { ...parsePoolId(planned.pool), generation: randomUUID() };
+    if (planned.aws !== null) return { ...planned, ...(await openAwsGate(planned, planned.aws, ctx)) };
+    const name = { ...parsePoolId(planned.pool ?? ""), generation: randomUUID() };
     const { id } = await openGate(
       ctx.client.sites,
       {
@@ -106,6 +75,7 @@ export const gate = defineResource<Client>()({
   },
 
   async read({ state }, ctx) {
+    if (state.aws !== null) return readAwsGate(state, state.aws, ctx);
     const { site, name, generation } = parseGateId(state.id);
     const client = ctx.client.sites.get(site);
     return keptThroughSilence(site, state, ctx, async (options) => {
@@ -118,6 +88,7 @@ export const gate = defineResource<Client>()({
   update: ({ prior, planned }) => ({ ...planned, id: prior.id, site: prior.site }),
 
   async delete({ state }, ctx) {
+    if (state.aws !== null) return closeAwsGate(state, state.aws, ctx);
     await siphonUsers(
       ctx.client.sites,
       {
@@ -134,23 +105,45 @@ export const gate = defineResource<Client>()({
   },
 
   async importState({ id }, ctx) {
-    const { site, name } = parsePoolId(id.split("#")[0] ?? id);
-    const status = await ctx.client.sites.get(site).pool(name, { signal: ctx.signal });
+    const [name = id] = id.split("#");
+    const group = await importedGroup(name, ctx.signal);
+    if (group) {
+      const { arn, region } = group;
+      return {
+        ...IMPORTED,
+        id: `${name}#${randomUUID()}`,
+        site: `aws/${region}`,
+        pool: null,
+        aws: { ...NO_AWS, region: null, target_group_arn: arn },
+      };
+    }
+    if (name.startsWith("aws/") && tryParsePoolId(name) === undefined) return null;
+    const pool = parsePoolId(name);
+    const status = await ctx.client.sites.get(pool.site).pool(pool.name, { signal: ctx.signal });
     if (!status?.gate) return null;
+    const { generation } = status.gate;
     return {
-      id: gateId({ site, name, generation: status.gate.generation }),
-      ...{ pool: poolId({ site, name }), site, successes: 3, min_members: null, timeouts: null },
-      ...{ open_when: null, users: null },
-      ...{ quiet_period: "10s", record_ttl: 30, on_deadline: "hold" },
-      monitor: {
-        type: "http",
-        path: "/",
-        expect_status: 200,
-        interval: "1s",
-        timeout: "1s",
-        rise: 2,
-        fall: 3,
-      },
+      ...IMPORTED,
+      id: gateId({ ...pool, generation }),
+      pool: poolId(pool),
+      site: pool.site,
+      aws: null,
     };
   },
 });
+
+const NO_AWS = { load_balancer_arn: null, auto_scaling_group: null, endpoint: null };
+/** What nobody keeps of a gate: its defaults. */
+const IMPORTED = {
+  ...{ successes: 3, min_members: null, timeouts: null, open_when: null, users: null },
+  ...{ quiet_period: "10s", record_ttl: 30, on_deadline: "hold" },
+  monitor: {
+    type: "http",
+    path: "/",
+    expect_status: 200,
+    interval: "1s",
+    timeout: "1s",
+    rise: 2,
+    fall: 3,
+  },
+};

@@ -1,209 +1,167 @@
-import { formatDuration } from "../../../lib/duration";
-import { messageOf } from "../../../lib/errors";
-import type { ImageFormat } from "../../../lib/image/source";
-import { indexImage, type TransferPreview } from "../../../lib/image";
-import {
-  dropImage,
-  findImage,
-  parseSiteAnd,
-  previewTransfer,
-  replicaId,
-  transferImage,
-  type TransferRequest,
-} from "../../../lib/steps";
-import { a, defineResource, isUnknown, isWhollyKnown, timeouts, UNKNOWN, type State } from "../plugin";
-import { bandwidthAttributes, bandwidthPlan, fixedCapBps } from "./bandwidth";
-import { isDigest, isNotEmpty, isOneOf, isSiteName } from "./checks";
+import { messageOf, SpillwayError } from "../../../lib/errors";
+import { indexImage } from "../../../lib/image";
+import { findImage, parseSiteAnd, replicaId, tryParseSnapshotReplicaId } from "../../../lib/steps";
+import { defineResource, isUnknown, isWhollyKnown, UNKNOWN, type PlanConfig } from "../plugin";
 import type { Client } from "./client";
-import { keptThroughSilence } from "./patience";
+import { AgentEbsPlace } from "./image-replica-agent";
+import { EbsPlace, importSnapshot } from "./image-replica-ebs";
+import {
+  formatOf,
+  SitePlace,
+  type Choice,
+  type ReplicaContext,
+  type ReplicaPlace,
+} from "./image-replica-place";
+import { replicaSchema, type Replica, type Transfer } from "./image-replica-schema";
 import { stepContext } from "./step-context";
 
-const transferAttributes = {
-  total_bytes: a.integer().computed().describe("Bytes of the virtual disk."),
-  in_use_bytes: a
-    .integer()
-    .computed()
-    .describe("Bytes of it that are in use; the others are zeros, and are not sent."),
-  present_bytes: a
-    .integer()
-    .computed()
-    .describe("Bytes in use that the site held already, in any image, when it was planned."),
-  send_bytes: a.integer().computed().describe("Bytes to send, before compression."),
-  ratio: a.number().computed().describe("`send_bytes` over `total_bytes`."),
-  eta: a
-    .string()
-    .computed()
-    .describe(
-      "How long that takes at `rate_mbps` (or at `bandwidth.cap`, where that is less and there are no windows), packed as well as what crossed this link before.",
-    ),
-  rate_mbps: a
-    .number()
-    .computed()
-    .describe("The link's rate that was measured last, or the assumed one; megabits per second."),
-};
-
-const schema = {
-  id: a.string().computed().keepPrior().describe("`SITE/DIGEST`."),
-  site: a.string().forceNew().check(isSiteName).describe("The site that is to hold the image."),
-  source: a
-    .string()
-    .check(isNotEmpty)
-    .describe(
-      "Path of the image file, raw or qcow2, at the machine that runs Terraform. Another path with the same content is no new image.",
-    ),
-  format: a
-    .string()
-    .optional()
-    .check(isOneOf("raw", "qcow2"))
-    .describe(
-      "How the file is read: `raw` or `qcow2`. Left out, it is told from the file's first bytes; name it for images of machines that are not trusted.",
-    ),
-  exact: a
-    .bool()
-    .default(false)
-    .describe(
-      "Bit by bit. `false`: what the image's file systems call free counts as zeros and is not sent. A change that makes another image of the source makes another replica.",
-    ),
-  digest: a
-    .string()
-    .optionalComputed()
-    .keepPrior()
-    .check(isDigest)
-    .describe(
-      "`sha256:` and 64 hex digits, of the whole image, as `spillway image index FILE` prints it. When given, the source must have it. Another digest is another replica.",
-    ),
-  bandwidth: a
-    .nested(bandwidthAttributes)
-    .optional()
-    .describe(
-      "What the transfer may take of the link, and when. It can also be changed while a transfer runs, for the whole machine: `spillway image cap`.",
-    ),
-  retain: a
-    .bool()
-    .default(true)
-    .describe(
-      "A destroy keeps the image at the site, so that the next transfer is short. `false`: it is deleted there.",
-    ),
-  size_bytes: a.integer().computed().keepPrior().describe("Bytes of the virtual disk."),
-  transfer: a
-    .nested(transferAttributes)
-    .computed()
-    .keepPrior()
-    .describe(
-      "What the transfer takes: known in the plan that creates the replica, and kept as it was then.",
-    ),
-  timeouts: timeouts({ create: "24h" }),
-};
-
-type Replica = State<typeof schema>;
-type Transfer = State<typeof transferAttributes>;
-
-/** Step 1 as a resource: an image that a site holds. */
+/** Step 1 as a resource: an image that a site holds, or an EBS snapshot of it. */
 export const imageReplica = defineResource<Client>()({
   description:
-    "An image that a site holds, complete and verified. Creating it moves only the bytes that the site does not hold yet; the plan says how many, and how long that takes.",
-  schema,
+    "An image that a site holds, or an EBS snapshot of it; complete and verified. Creating it moves only the bytes that are not there yet; the plan says how many, and how long that takes.",
+  schema: replicaSchema,
+
+  validate({ config: { site, target, ebs }, error }) {
+    if (isUnknown(target)) return;
+    const isEbs = target === "ebs";
+    if (!isEbs && site === null) {
+      error(
+        ["site"],
+        "`site` is missing",
+        'Name the site that is to hold the image, or set `target = "ebs"`.',
+      );
+    }
+    if (ebs === null || isUnknown(ebs)) return;
+    if (!isEbs) error(["ebs"], '`ebs` counts only with `target = "ebs"`', "Take it out, or set the target.");
+    if (site !== null && !isUnknown(site) && ebs.region !== null) {
+      error(
+        ["ebs", "region"],
+        "`ebs.region` is given beside `site`",
+        "Leave it out: the agent's region counts.",
+      );
+    }
+    const { parent_snapshot_id: parent, encrypted, kms_key_id: key, tags } = ebs;
+    if (parent !== null && (encrypted !== null || key !== null)) {
+      error(
+        ["ebs", "parent_snapshot_id"],
+        "`parent_snapshot_id` cannot be given together with `encrypted` or `kms_key_id`",
+        "Leave one of them out: a snapshot is encrypted as its parent is.",
+      );
+    }
+    if (encrypted === false && key !== null) {
+      error(
+        ["ebs", "kms_key_id"],
+        "`kms_key_id` encrypts, and `encrypted` is false",
+        "Leave one of them out.",
+      );
+    }
+    if (tags === null || isUnknown(tags)) return;
+    for (const name of Object.keys(tags)) {
+      if (!/^(spillway|aws):/i.test(name)) continue;
+      const mend = "Tags that begin so have a meaning already: give it another name.";
+      error(["ebs", "tags"], `the tag "${name}" is not free`, mend);
+    }
+  },
 
   async modifyPlan({ prior, config, plan, requireReplace }, ctx) {
-    const { client } = ctx;
     if (prior) {
       const digest = await presentDigest(prior, config, ctx);
       if (digest === undefined) return;
       plan.digest = digest;
       if (digest === prior.digest) return;
       requireReplace("digest");
-      Object.assign(plan, { id: UNKNOWN, size_bytes: UNKNOWN, transfer: UNKNOWN });
+      const snapshot_id = prior.target === "ebs" ? UNKNOWN : null;
+      Object.assign(plan, { id: UNKNOWN, size_bytes: UNKNOWN, transfer: UNKNOWN, snapshot_id });
       return;
     }
-    if (!client.canAsk(config.site, ["site"])) return;
+    if (config.target === null || config.target === "site") plan.snapshot_id = null;
+    const place = placeToAsk(config, ctx);
     const { source, digest, exact, format, bandwidth } = config;
     const choice = { source, digest, exact, format, bandwidth };
-    if (!isWhollyKnown(choice)) return;
-    const request = requestOf(config.site, choice as Choice, client);
-    const preview = await previewTransfer(client.sites, request, stepContext(ctx));
-    client.promise(config.site, preview.digest);
-    Object.assign(plan, whatIsKnown(request, preview));
+    if (!place || !isWhollyKnown(choice)) return;
+    Object.assign(plan, await place.preview(choice as Choice, ctx));
   },
 
   async create({ planned }, ctx) {
-    const { client } = ctx;
-    const context = stepContext(ctx);
-    const digest = isUnknown(planned.digest) ? null : planned.digest;
-    const request = requestOf(planned.site, { ...planned, digest }, client);
-    const known = isKnown(planned.transfer)
-      ? undefined
-      : whatIsKnown(request, await previewTransfer(client.sites, request, context));
-    const result = await transferImage(client.sites, request, context);
-    return {
-      ...planned,
-      id: replicaId(planned.site, result.digest),
-      digest: result.digest,
-      size_bytes: result.sizeBytes,
-      transfer: known?.transfer ?? (planned.transfer as Transfer),
-    };
+    const place = placeOf(planned);
+    const choice = { ...planned, digest: isUnknown(planned.digest) ? null : planned.digest };
+    const known = isKnown(planned.transfer) ? planned.transfer : (await place.preview(choice, ctx)).transfer;
+    return { ...planned, transfer: known, ...(await place.create(choice, ctx)) };
   },
 
   async read({ state }, ctx) {
-    const { site } = state;
-    return keptThroughSilence(site, state, ctx, async (options) =>
-      (await findImage(ctx.client.sites, state, stepContext(ctx), options)) ? state : null,
-    );
+    // States of former versions say nothing of a target.
+    const { target = "site" } = withoutNull(state);
+    return placeOf({ ...state, target }).read({ ...state, target }, ctx);
   },
 
-  // Only what Terraform itself keeps can change in place.
-  update: ({ prior, planned }) => ({ ...planned, ...computedOf(prior) }),
+  async update({ prior, planned }, ctx) {
+    const next = { ...planned, ...computedOf(prior) };
+    await placeOf(prior).update(prior, next, ctx);
+    return next;
+  },
 
   async delete({ state }, ctx) {
-    if (!state.retain) await dropImage(ctx.client.sites, state, stepContext(ctx));
+    if (!state.retain) await placeOf(state).drop(state, ctx);
   },
 
   async importState({ id }, ctx) {
+    const rest = { source: "", retain: true, exact: false, format: null, bandwidth: null, timeouts: null };
+    const snapshot = tryParseSnapshotReplicaId(id);
+    if (snapshot) {
+      const made = await importSnapshot(snapshot, ctx);
+      if (!made) return null;
+      const { region, ...found } = made;
+      const nothing = { parent_snapshot_id: null, encrypted: null, kms_key_id: null };
+      const ebs = { region, ...nothing, description: null, tags: null };
+      return {
+        ...rest,
+        ...found,
+        site: null,
+        target: "ebs",
+        ebs,
+        transfer: transferOfNothing(made.size_bytes),
+      };
+    }
     const { site, rest: digest } = parseSiteAnd(id, "DIGEST");
     const image = await findImage(ctx.client.sites, { site, digest }, stepContext(ctx));
     if (!image) return null;
     const size = image.sizeBytes;
-    const transfer = {
-      total_bytes: size,
-      in_use_bytes: size,
-      present_bytes: size,
-      send_bytes: 0,
-      ratio: 0,
-      eta: "0 ms",
-      rate_mbps: 0,
-    };
     return {
-      ...{ id: replicaId(site, digest), site, source: "", digest, retain: true, size_bytes: size },
-      ...{ exact: false, format: null, bandwidth: null, transfer, timeouts: null },
+      ...{ ...rest, id: replicaId(site, digest), site, digest, size_bytes: size, snapshot_id: null },
+      ...{ target: "site", ebs: null, transfer: transferOfNothing(size) },
     };
   },
 });
 
-type PlanContext = Parameters<NonNullable<typeof imageReplica.modifyPlan>>[1];
-type PlanConfigOf = Parameters<NonNullable<typeof imageReplica.modifyPlan>>[0]["config"];
+type Where = Pick<Replica, "site" | "target" | "ebs">;
 
-/** What of a configuration says which bytes are to be where. */
-type Choice = Pick<Replica, "source" | "exact" | "format" | "bandwidth"> & {
-  readonly digest: string | null;
-};
-
-function requestOf(site: string, choice: Choice, client: Client): TransferRequest {
-  const { source, digest, exact, format, bandwidth } = choice;
-  return {
-    ...{ site, source: client.path(source), digest: digest ?? undefined, exact: exact ?? false },
-    format: formatOf(format),
-    bandwidth: bandwidthPlan(bandwidth),
-  };
+/** @throws SpillwayError when it is nowhere */
+function placeOf({ site, target, ebs }: Where): ReplicaPlace {
+  if (target === "ebs") return site === null ? new EbsPlace(ebs) : new AgentEbsPlace(site, ebs);
+  if (site !== null) return new SitePlace(site);
+  throw new SpillwayError({
+    place: "spillway_image_replica",
+    problem: "`site` is missing",
+    mend: 'Name the site that is to hold the image, or set `target = "ebs"`.',
+    attribute: ["site"],
+  });
 }
 
-function formatOf(format: string | null): ImageFormat | undefined {
-  return format === "raw" || format === "qcow2" ? format : undefined;
+/** Undefined where only an apply can ask. @throws Diagnostic for a site that is not configured */
+function placeToAsk(config: PlanConfig<typeof replicaSchema>, ctx: ReplicaContext): ReplicaPlace | undefined {
+  const where = { site: config.site, target: config.target ?? "site", ebs: config.ebs };
+  if (!isWhollyKnown(where)) return undefined;
+  const known = where as Where;
+  if (known.site !== null && !ctx.client.canAsk(known.site, ["site"])) return undefined;
+  return placeOf(known);
 }
 
 /** The digest that the replica should have now; undefined if only an apply will tell. */
 async function presentDigest(
   prior: Replica,
-  config: PlanConfigOf,
-  ctx: PlanContext,
+  config: PlanConfig<typeof replicaSchema>,
+  ctx: ReplicaContext,
 ): Promise<string | undefined> {
   const { source, digest, exact, format } = config;
   if (isUnknown(source) || isUnknown(digest) || isUnknown(exact) || isUnknown(format)) return undefined;
@@ -226,25 +184,21 @@ async function presentDigest(
   }
 }
 
-function whatIsKnown({ site, bandwidth }: TransferRequest, { digest, sizeBytes, estimate }: TransferPreview) {
-  const { totalBytes, inUseBytes, presentBytes, sendBytes, etaMs, rateBps } = estimate;
-  const capBps = fixedCapBps(bandwidth) ?? rateBps;
-  const transfer: Transfer = {
-    total_bytes: totalBytes,
-    in_use_bytes: inUseBytes,
-    present_bytes: presentBytes,
-    send_bytes: sendBytes,
-    ratio: totalBytes > 0 ? Math.round((sendBytes / totalBytes) * 1_000) / 1_000 : 0,
-    eta: formatDuration(capBps < rateBps ? (etaMs * rateBps) / capBps : etaMs),
-    rate_mbps: Math.round(rateBps / 100_000) / 10,
+function transferOfNothing(size: number): Transfer {
+  return {
+    ...{ total_bytes: size, in_use_bytes: size, present_bytes: size, send_bytes: 0 },
+    ...{ ratio: 0, eta: "0 ms", rate_mbps: 0 },
   };
-  return { id: replicaId(site, digest), digest, size_bytes: sizeBytes, transfer };
 }
 
-function computedOf({ id, digest, size_bytes, transfer }: Replica) {
-  return { id, digest, size_bytes, transfer };
+function computedOf({ id, digest, size_bytes, snapshot_id, transfer }: Replica) {
+  return { id, digest, size_bytes, snapshot_id, transfer };
 }
 
 function isKnown(transfer: unknown): transfer is Transfer {
   return transfer !== UNKNOWN && Object.values(transfer as Transfer).every((value) => !isUnknown(value));
+}
+
+function withoutNull<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null)) as Partial<T>;
 }

@@ -156,6 +156,8 @@ describe("the timeline", () => {
     const screen = new Screen(false);
     const line = timeline(screen);
     line.hook({ at: START, kind: "planned", summary: "3 to add, 1 to change, 0 to destroy", markdown: "" });
+    const cost = "about $0.19 an hour more";
+    line.hook({ at: START, kind: "planned", summary: "1 to add", cost, markdown: "" });
     line.hook({ at: START, kind: "applying", pid: 4_711 });
     line.hook({
       at: START,
@@ -167,6 +169,7 @@ describe("the timeline", () => {
     line.hook({ at: START + 16_000, kind: "failed", problem: "no Terraform", failures: 1, nextTryAt: 0 });
     expect(screen.lines().filter(Boolean)).toEqual([
       "   0:00  plan       3 to add, 1 to change, 0 to destroy",
+      "   0:00  plan       1 to add; about $0.19 an hour more",
       "   0:00  apply      terraform apply (process 4711)",
       "   0:00  terraform  spillway_pool.cloud: Creating...",
       "   0:15  apply      done in 15.0 s",

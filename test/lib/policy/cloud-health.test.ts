@@ -208,3 +208,35 @@ test("whatever the cloud does, weights add up, and one correction is not followe
     { numRuns: 60 },
   );
 });
+
+test("demand that is not known yet ends nothing and shrinks nothing, and what is known may still grow the burst", () => {
+  const demand = [...repeat(100, 20), ...repeat(500, 60), ...repeat(20, 200)];
+  const turns = (usersUnknown: string | undefined) =>
+    play(demand, {
+      policy: { ...policy, minCloudMembers: 1 },
+      observe: (at, rps) =>
+        seen(at, rps, { cloud: siteSeen("cloud", { members: 20, membersUp: 20, usersUnknown }) }),
+    });
+  const acted = (all: readonly Turn[]) => changes(all).map(({ decision }) => decision.action);
+  expect(acted(turns(undefined))).toContain("home");
+  const unknown = turns("no metrics yet");
+  expect(acted(unknown)).toContain("burst");
+  expect(acted(unknown)).not.toContain("home");
+  expect(unknown.at(-1)?.state.desired.cloudMembers).toBeGreaterThanOrEqual(
+    Math.max(...unknown.map(({ state }) => (state.desired.burst ? state.desired.cloudMembers : 0))),
+  );
+  expect(unknown.at(-1)?.decision.reason).toMatch(/demand at site cloud is not known yet \(no metrics yet\)/);
+});
+
+test("a platform's API that is silent withdraws nobody: it is not the cloud that is silent", () => {
+  const turns = (unseen: boolean) =>
+    play(DEMAND, {
+      policy,
+      observe: (at, rps, index) => {
+        const silent = { reachable: false, unseen, problem: "AWS gives no answer" };
+        return seen(at, rps, { cloud: siteSeen("cloud", { members: 4, ...(index >= LATER ? silent : {}) }) });
+      },
+    });
+  expect(turns(false).at(-1)?.state.desired.weights).toEqual({ onprem: 100 });
+  expect(turns(true).at(-1)?.state.desired.weights).toEqual({ cloud: 50, onprem: 50 });
+});

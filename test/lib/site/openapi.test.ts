@@ -5,10 +5,20 @@ import * as fc from "fast-check";
 import { load } from "js-yaml";
 import { encodeSegment, imageDigest, IndexReader, leafOfZeros } from "../../../lib/image/wire";
 import { checkPoolSpec, checkRecordSpec } from "../../../lib/site/agent/bodies";
-import { checkEstimate, checkTransferRequest } from "../../../lib/site/agent/image-bodies";
+import {
+  checkEstimate,
+  checkSnapshotRequest,
+  checkTransferRequest,
+} from "../../../lib/site/agent/image-bodies";
 import { AgentError } from "../../../lib/site/agent/problems";
 import { routesOf } from "../../../lib/site/agent/routes";
-import type { PoolSpec, RecordSpec, TransferEstimate, TransferRequest } from "../../../lib/site/api";
+import type {
+  PoolSpec,
+  RecordSpec,
+  SnapshotRequest,
+  TransferEstimate,
+  TransferRequest,
+} from "../../../lib/site/api";
 import { judge, resolve } from "../../support/json-schema";
 import {
   type MadeImage,
@@ -29,6 +39,15 @@ const ESTIMATE: TransferEstimate = {
   etaMs: 40,
   rateBps: 100_000_000,
   rateIs: "assumed",
+};
+
+const SNAPSHOT: SnapshotRequest = {
+  parentId: "snap-0123456789abcdef0",
+  encrypted: true,
+  kmsKeyId: "arn:aws:kms:eu-central-1:1:key/1",
+  description: "a test",
+  tags: { team: "shop" },
+  lineage: "shop.img",
 };
 
 /** An image of nothing but zeros. */
@@ -256,6 +275,11 @@ describe("what an agent answers", () => {
     await ask("DELETE", "/v1/pools/{name}", { name: "shop" }, undefined, 400);
     await ask("DELETE", "/v1/pools/{name}?owner=test", { name: "shop" }, undefined, 404);
     await ask("GET", "/v1/events?after=x", {}, undefined, 400);
+    const snapshots = "/v1/images/{digest}/snapshots";
+    await ask("POST", snapshots, { digest }, { encrypted: "yes" }, 400);
+    const none = await ask("GET", snapshots, { digest }, undefined, 400);
+    expect(none).toMatchObject({ problem: "this site's agent makes no snapshots" });
+    await ask("DELETE", `${snapshots}/{snapshotId}`, { digest, snapshotId: "vol-1" }, undefined, 400);
   });
 });
 
@@ -314,6 +338,11 @@ describe("what an agent takes", () => {
         name: "TransferRequest",
         good: request as unknown,
         check: (body: unknown) => checkTransferRequest(body, "test") as unknown,
+      },
+      {
+        name: "SnapshotRequest",
+        good: SNAPSHOT as unknown,
+        check: (body: unknown) => checkSnapshotRequest(body, "test") as unknown,
       },
     ];
     const odd = fc.oneof(

@@ -4,7 +4,7 @@ import { startAgent, type RunningAgent } from "../../../lib/site/agent";
 import type { RecordSpec } from "../../../lib/site/api";
 import { SiteClient } from "../../../lib/site/client";
 import type { NameServer } from "../../../lib/site/ports";
-import { ask, type HostPort } from "../../../providers/dns";
+import { ask, type HostPort, type Instance } from "../../../providers/dns";
 import { clearSite, localPorts } from "../../../providers/local";
 import { PowerDnsNameServer } from "../../../providers/powerdns";
 import { Rfc2136NameServer } from "../../../providers/rfc2136";
@@ -22,7 +22,7 @@ const spec = (address: string, owner = "shop"): RecordSpec => ({
 interface Made {
   readonly daemon: Daemon;
   readonly dns: HostPort;
-  readonly nameServer: (agent: string) => NameServer;
+  readonly nameServer: (agent: string, own?: Instance) => NameServer;
 }
 
 const SERVERS: readonly (readonly [string, readonly string[], () => Promise<Made>])[] = [
@@ -38,7 +38,11 @@ const SERVERS: readonly (readonly [string, readonly string[], () => Promise<Made
         endpoint: `127.0.0.1:${dns.port}`,
         requestMs: 1_000,
       };
-      return { daemon, dns, nameServer: (agent) => new PowerDnsNameServer({ ...common, agent }) };
+      return {
+        daemon,
+        dns,
+        nameServer: (agent, own) => new PowerDnsNameServer({ ...common, agent, ...own }),
+      };
     },
   ],
   [
@@ -48,7 +52,7 @@ const SERVERS: readonly (readonly [string, readonly string[], () => Promise<Made
       const { daemon, dns, secretFile } = await startNamed();
       const key = { name: KEY.name, secret: { file: secretFile } };
       const common = { server: `127.0.0.1:${dns.port}`, zones: [ZONE], key, requestMs: 1_000 };
-      return { daemon, dns, nameServer: (agent) => new Rfc2136NameServer({ ...common, agent }) };
+      return { daemon, dns, nameServer: (agent, own) => new Rfc2136NameServer({ ...common, agent, ...own }) };
     },
   ],
 ];
@@ -63,15 +67,20 @@ for (const [title, tools, make] of SERVERS) {
     let agent: RunningAgent;
     let client: SiteClient;
 
-    const start = async () => {
+    const start = async (takeOver = false) => {
       const { launcher, balancer } = localPorts({ stateDir });
-      const ports = { launcher, balancer, nameServer: made.nameServer("onprem") };
+      const ports = {
+        launcher,
+        balancer,
+        nameServer: made.nameServer("onprem", { instance: { file: join(stateDir, "instance") }, takeOver }),
+      };
       agent = await startAgent({
         site: "onprem",
         stateDir,
         listen: { host: "127.0.0.1", port: 0 },
         token,
         ports,
+        waitForParts: true,
       });
       client = new SiteClient("onprem", { endpoint: agent.endpoint, tokenFile });
     };
@@ -153,7 +162,58 @@ for (const [title, tools, make] of SERVERS) {
       await client.deleteRecord(name, "shop");
     }, 30_000);
 
-    test("an agent that lost its state removes nothing: it takes its records up, and gives them to their owner only", async () => {
+    test("what cannot be given again keeps no other record from it", async () => {
+      const [first, last] = [`a.${ZONE}`, `z.${ZONE}`];
+      for (const each of [first, last]) await client.putRecord(each, spec("127.0.1.1"));
+      client.close();
+      await agent.close();
+      const other = made.nameServer("other");
+      for (const each of [first, last]) await made.nameServer("onprem", { takeOver: true }).remove(each);
+      await other.put(first, spec("127.0.9.9"));
+      await start();
+      expect((await client.record(last))?.spec).toEqual(spec("127.0.1.1"));
+      expect((await other.get(first))?.spec).toEqual(spec("127.0.9.9"));
+      await other.remove(first);
+      const deadline = Date.now() + 5_000;
+      while ((await client.record(first)) === undefined && Date.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      for (const each of [first, last]) await client.deleteRecord(each, "shop");
+    });
+
+    test("a record that was declared and is held by another is listed as declared too: a gate must not take its pool for left", async () => {
+      await client.putRecord(name, spec("127.0.1.1"));
+      client.close();
+      await agent.close();
+      const other = made.nameServer("other");
+      await made.nameServer("onprem", { takeOver: true }).remove(name);
+      await other.put(name, spec("127.0.9.9"));
+      await start();
+      const listed = await client.records();
+      expect(listed.map(({ spec: { answers }, serial }) => [answers[0].pool, serial])).toEqual([
+        ["onprem/shop", 0],
+      ]);
+      await other.remove(name);
+      await until(["127.0.1.1"]);
+      expect((await client.records()).map(({ serial }) => serial > 0)).toEqual([true]);
+      await client.deleteRecord(name, "shop");
+    });
+
+    test("two agents of one name by accident: the later reads the other's records, and neither changes nor removes them", async () => {
+      const other = made.nameServer("onprem", { instance: "1234" });
+      const put = await other.put(name, spec("127.0.9.9"));
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      expect(await client.record(name)).toEqual(put);
+      expect(await client.records()).toEqual([put]);
+      const refused = { code: "owned-by-another", report: { mend: expect.stringContaining("takeOver") } };
+      await expect(client.putRecord(name, spec("127.0.1.1"))).rejects.toMatchObject(refused);
+      await expect(client.deleteRecord(name, "shop")).rejects.toMatchObject(refused);
+      await other.remove(name);
+      // What it had taken for its own it would make anew within a second.
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      expect(await address()).toEqual([]);
+    });
+
+    test("an agent that lost its state removes nothing: its records are answered, and taken over only when that is said; for their owner only", async () => {
       await client.putRecord(name, spec("127.0.1.1"));
       const other = made.nameServer("other");
       await other.put(`other.${ZONE}`, spec("127.0.9.9"));
@@ -166,6 +226,17 @@ for (const [title, tools, make] of SERVERS) {
       expect(await address()).toEqual(["127.0.1.1"]);
       expect((await other.get(`other.${ZONE}`))?.spec).toEqual(spec("127.0.9.9"));
       expect((await client.record(name))?.spec).toEqual(spec("127.0.1.1"));
+      await expect(client.putRecord(name, spec("127.0.2.1"))).rejects.toMatchObject({
+        code: "owned-by-another",
+        report: { problem: expect.stringMatching(/another agent of installation "onprem"/) },
+      });
+      client.close();
+      await agent.close();
+      await start(true);
+      await client.putRecord(name, spec("127.0.1.1"));
+      client.close();
+      await agent.close();
+      await start();
       await expect(client.putRecord(name, spec("127.0.2.1", "stranger"))).rejects.toMatchObject({
         code: "owned-by-another",
       });

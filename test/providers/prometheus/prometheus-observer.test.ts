@@ -206,6 +206,8 @@ describe("options", () => {
 
   test("a token goes over plain http to loopback only", () => {
     expect(prometheusProblems({ endpoint: "http://10.0.0.1:9090", tokenFile: "t" }, "x")).toHaveLength(1);
+    const allowed = { endpoint: "http://10.0.0.1:9090", tokenFile: "t", allowPlainHttp: true };
+    expect(prometheusProblems(allowed, "x")).toEqual([]);
     expect(prometheusProblems({ endpoint: "http://10.0.0.1:9090" }, "x")).toEqual([]);
     expect(prometheusProblems({ endpoint: "http://127.0.0.1:9090/x", tokenFile: "t" }, "x")).toEqual([]);
     expect(prometheusProblems({ endpoint: "https://10.0.0.1", tokenFile: "t" }, "x")).toEqual([]);

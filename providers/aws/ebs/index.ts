@@ -1,0 +1,2 @@
+export { EbsService, type EbsOptions, type EbsTimeouts } from "./service";
+export { snapshotError } from "./errors";
