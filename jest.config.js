@@ -2,7 +2,7 @@
 module.exports = {
   rootDir: __dirname,
   testMatch: ["<rootDir>/test/**/*.test.ts", "<rootDir>/examples/**/*.test.ts"],
-  testPathIgnorePatterns: ["/node_modules/", "/dist/", "\\.slow\\.test\\.ts$"],
+  testPathIgnorePatterns: ["/node_modules/", "/dist/", "\\.slow\\.test\\.ts$", "\\.aws\\.test\\.ts$"],
   modulePathIgnorePatterns: ["<rootDir>/dist/", "cdktf.out"],
   transform: {
     "^.+\\.ts$": [

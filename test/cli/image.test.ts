@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bytesOf, mixedImage, writeOld } from "../lib/image/support/images";
 import { describeWithSshd, REMOTE_COMMAND, startSshd, type Sshd } from "../lib/image/targets/support/sshd";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "../providers/aws/support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/aws/moto";
 import { onlyJson, refusal, spillway, startSpillway } from "./support/spillway";
 
 let dir: string;

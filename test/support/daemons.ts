@@ -16,6 +16,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   knotd: "knot",
   prometheus: "prometheus",
   "prometheus-node-exporter": "prometheus-node-exporter",
+  moto_server: "'moto[server]' (by pip)",
 };
 
 /** Is it installed here? */
@@ -36,12 +37,21 @@ export function has(tool: string): boolean {
  */
 export function describeWith(tools: readonly string[], title: string, body: () => void): void {
   const missing = tools.filter((tool) => !has(tool));
-  if (missing.length === 0 || process.env.CI) {
+  const packages = [...new Set(missing.map((tool) => PACKAGES[tool] ?? tool))].join(" ");
+  describeUnless(
+    missing.length === 0 ? [] : [`${missing.join(", ")} not found; install ${packages}`],
+    title,
+    body,
+  );
+}
+
+/** The same, where something else than a program may be lacking. */
+export function describeUnless(lacking: readonly string[], title: string, body: () => void): void {
+  if (lacking.length === 0 || process.env.CI) {
     describe(title, body);
     return;
   }
-  const packages = [...new Set(missing.map((tool) => PACKAGES[tool] ?? tool))].join(" ");
-  const why = `not run: ${missing.join(", ")} not found; install ${packages}`;
+  const why = `not run: ${lacking.join("; ")}`;
   // Jest tells titles of skipped tests only with --verbose.
   process.stderr.write(`${title}: ${why}\n`);
   describe.skip(`${title} (${why})`, body);

@@ -20,7 +20,7 @@ import { BLOCK_BYTES } from "../../../lib/image/wire";
 import { fetchedIndex } from "../../lib/image/support/fetched-index";
 import { bytesOf, listening, mixedImage, writeOld } from "../../lib/image/support/images";
 import { writeLyingIndex } from "../../lib/image/support/lying-index";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "./support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../../support/aws/moto";
 
 const BUCKET = "images-of-a-test";
 let moto: Moto;

@@ -5,7 +5,7 @@ import { EbsSnapshotMaker } from "../../../../providers/aws/ebs/snapshot-maker";
 import { startSite, type TestSite } from "../../../support/site";
 import { TerraformFolder } from "../../../support/terraform-cli";
 import { bytesOf, writeOld } from "../../../lib/image/support/images";
-import { describeWithMoto, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, startMoto, type Moto } from "../../../support/aws/moto";
 import { FaultProxy } from "./support/fault-proxy";
 import { bytesIn, Home, openEbs, ours, written } from "./support/region";
 

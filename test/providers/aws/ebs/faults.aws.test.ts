@@ -3,7 +3,7 @@ import { messageOf } from "../../../../lib/errors";
 import { dropSnapshot } from "../../../../lib/steps";
 import type { EbsService } from "../../../../providers/aws/ebs";
 import { bytesOf, listening, writeOld } from "../../../lib/image/support/images";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../../../support/aws/moto";
 import { FaultProxy, type Call, type Fault } from "./support/fault-proxy";
 import { bytesIn, Home, openEbs, ours } from "./support/region";
 

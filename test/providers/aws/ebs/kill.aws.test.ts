@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sleep } from "../../../../lib/wait";
 import type { EbsService } from "../../../../providers/aws/ebs";
 import { bytesOf, writeOld } from "../../../lib/image/support/images";
-import { describeWithMoto, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, startMoto, type Moto } from "../../../support/aws/moto";
 import { FaultProxy } from "./support/fault-proxy";
 import { bytesIn, Home, openEbs, ours } from "./support/region";
 

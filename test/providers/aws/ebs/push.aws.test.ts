@@ -4,7 +4,7 @@ import { previewSnapshot, verifySnapshot } from "../../../../lib/image/snapshot"
 import { sleep } from "../../../../lib/wait";
 import type { EbsService } from "../../../../providers/aws/ebs";
 import { bytesOf, listening, mixedImage, writeOld } from "../../../lib/image/support/images";
-import { describeWithMoto, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, startMoto, type Moto } from "../../../support/aws/moto";
 import { bytesIn, Home, openEbs, ours, written } from "./support/region";
 
 const BLOCK = 512 * 1024;

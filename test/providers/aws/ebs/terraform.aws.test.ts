@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { EbsService } from "../../../../providers/aws/ebs";
 import { TerraformFolder } from "../../../support/terraform-cli";
 import { bytesOf, writeOld } from "../../../lib/image/support/images";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../../../support/aws/moto";
 import { bytesIn, Home, openEbs, ours, written } from "./support/region";
 
 const BLOCK = 512 * 1024;

@@ -7,7 +7,7 @@ import {
   DescribeListenersCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { TerraformFolder } from "../../../support/terraform-cli";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../../../support/aws/moto";
 import { Region } from "./support";
 
 const before = { ...process.env };

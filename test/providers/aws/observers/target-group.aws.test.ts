@@ -11,7 +11,7 @@ import {
   Route53Client,
 } from "@aws-sdk/client-route-53";
 import { AwsCloud, TargetGroupObserver, type TargetGroupOptions } from "../../../../providers/aws/observers";
-import { describeWithMoto, SECRET, startMoto, type Moto } from "../support/moto";
+import { describeWithMoto, SECRET, startMoto, type Moto } from "../../../support/aws/moto";
 import { Region } from "./support";
 
 const NOBODY = new AbortController().signal;

@@ -1,0 +1,10 @@
+export { describeWithAws } from "./describe-with-aws";
+export { describeWithMoto, environmentOf, startMoto, ACCESS_KEY_ID, REGION, SECRET, type Moto } from "./moto";
+export { type ApiCall } from "./api-call";
+export { action, type ActiveFault, type Fault, type FaultRule } from "./faults";
+export { makeGround, type Ground } from "./ground";
+export { request } from "./ask";
+export { inventory, type Inventory } from "./inventory";
+export { startProxy, type AwsProxy, type Pause, type PauseRule, type RecordedCall } from "./proxy";
+export { AwsTerraform } from "./terraform";
+export { startAws, type AwsWorld } from "./world";
