@@ -20,12 +20,12 @@ export function describeWithMoto(title: string, body: () => void): void {
   describeWith(["moto_server"], title, body);
 }
 
-export async function startMoto(): Promise<Moto> {
+/** @param options.publicImages Does it hold the thousand images of others that it comes with? They make every listing slow. @default true */
+export async function startMoto({ publicImages = true } = {}): Promise<Moto> {
   if (!has("moto_server")) throw new Error("moto_server is missing: pip install 'moto[server]'");
   const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", "0"], {
     stdio: ["ignore", "pipe", "pipe"],
-    // A thousand images of other people make every listing slow.
-    env: { ...process.env, MOTO_EC2_LOAD_DEFAULT_AMIS: "false" },
+    env: { ...process.env, ...(publicImages ? {} : { MOTO_EC2_LOAD_DEFAULT_AMIS: "false" }) },
   });
   let said = "";
   for (const stream of [child.stdout, child.stderr])

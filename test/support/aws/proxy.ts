@@ -2,6 +2,7 @@ import { Agent, createServer, request, type IncomingMessage, type ServerResponse
 import type { AddressInfo } from "node:net";
 import { sleep } from "../../../lib/wait";
 import { parseCall, type ApiCall } from "./api-call";
+import { EmulatorGaps } from "./emulator-gaps";
 import { errorAnswer } from "./error-answer";
 import { Faults, throttlingOf, type ActiveFault, type FaultRule } from "./faults";
 
@@ -59,6 +60,7 @@ export async function startProxy(upstream: string, options: ProxyOptions = {}): 
   const agent = new Agent({ keepAlive: true, maxSockets: 128 });
   const calls: RecordedCall[] = [];
   const faults = new Faults();
+  const gaps = new EmulatorGaps();
   let pausing: (PauseRule & { seen: number; reach: (call: RecordedCall) => void }) | undefined;
   let standing: Promise<void> | undefined;
 
@@ -68,7 +70,14 @@ export async function startProxy(upstream: string, options: ProxyOptions = {}): 
   ): Promise<{ status: number; headers: IncomingMessage["headers"]; body: Buffer }> =>
     new Promise((resolve, reject) => {
       const outgoing = request(
-        { hostname, port, agent, method: incoming.method, path: incoming.url, headers: incoming.headers },
+        {
+          hostname,
+          port,
+          agent,
+          method: incoming.method,
+          path: incoming.url,
+          headers: headersFor(incoming, body),
+        },
         (answer) => {
           read(answer).then(
             (text) => resolve({ status: answer.statusCode ?? 502, headers: answer.headers, body: text }),
@@ -113,7 +122,7 @@ export async function startProxy(upstream: string, options: ProxyOptions = {}): 
         await sleep(fault.ms);
     }
 
-    const answer = await forward(incoming, body);
+    const answer = await forward(incoming, gaps.mended(call, body));
     if (/xml|json/.test(answer.headers["content-type"] ?? "") && answer.body.length < 100_000)
       call.answer = answer.body.toString("utf8");
     if (pause) return stand(pause.reach, call, outgoing);
@@ -163,6 +172,13 @@ export async function startProxy(upstream: string, options: ProxyOptions = {}): 
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** A body may have been written anew on its way. */
+function headersFor({ headers }: IncomingMessage, body: Buffer): IncomingMessage["headers"] {
+  return headers["content-length"] === undefined
+    ? headers
+    : { ...headers, "content-length": String(body.length) };
 }
 
 async function read(stream: IncomingMessage): Promise<Buffer> {

@@ -14,7 +14,7 @@ export interface AwsWorld {
 }
 
 export async function startAws(options: ProxyOptions = {}): Promise<AwsWorld> {
-  const moto = await startMoto();
+  const moto = await startMoto({ publicImages: false });
   try {
     const proxy = await startProxy(moto.endpoint, options);
     return {
