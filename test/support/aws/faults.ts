@@ -40,7 +40,7 @@ export function action(name: string | RegExp, service?: string): (call: ApiCall)
     (service === undefined || call.service === service);
 }
 
-/** Rules in the order in which they were made: the first that matches counts. */
+/** Rules in the order in which they were made: the first counts that matches and is in force for this call. */
 export class Faults {
   private readonly rules = new Set<{ rule: FaultRule; seen: number; since?: number; hits: RecordedCall[] }>();
 
