@@ -37,7 +37,10 @@ function readModule(
   }
 }
 
-/** An expression has `references` or a `constant_value`; all else is a block, or a list of them. */
+/**
+ * An expression has `references` or a `constant_value`; all else is a block, or a list of them. In a configuration written as JSON, a
+ * text with references in it has both.
+ */
 function collect(
   value: JsonValue | undefined,
   path: string,
@@ -50,13 +53,13 @@ function collect(
   }
   const object = asObject(value);
   if (!object) return;
-  if (path !== "" && "constant_value" in object) {
-    found[path] ??= [];
-    return;
-  }
   if (path !== "" && Array.isArray(object.references)) {
     const names = asArray(object.references).map((name) => redactor.text(String(name)));
     found[path] = [...(found[path] ?? []), ...names];
+    return;
+  }
+  if (path !== "" && "constant_value" in object) {
+    found[path] ??= [];
     return;
   }
   for (const [key, inner] of Object.entries(object)) {
@@ -72,7 +75,9 @@ function providers(
   const found: Record<string, { region?: string }> = {};
   for (const [key, entry] of Object.entries(asObject(configuration?.provider_config) ?? {})) {
     const expression = asObject(asObject(asObject(entry)?.expressions)?.region);
-    const region = asString(expression?.constant_value) ?? ofVariable(plan, expression);
+    const region = expression?.references
+      ? ofVariable(plan, expression)
+      : asString(expression?.constant_value);
     found[key] = region === undefined ? {} : { region: redactor.text(region) };
   }
   return found;

@@ -172,5 +172,6 @@ function signed(amount: number, currency: string): string {
 }
 
 function quantity(value: number): string {
+  if (value > 0 && value < 0.005) return "<0.01";
   return String(Math.round(value * 100) / 100);
 }

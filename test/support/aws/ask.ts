@@ -9,6 +9,7 @@ export async function request(
   service: string,
   body?: string | Readonly<Record<string, string>>,
   path = "/",
+  region = REGION,
 ): Promise<string> {
   const isForm = body !== undefined && typeof body !== "string";
   const answer = await fetch(new URL(path, endpoint), {
@@ -16,7 +17,7 @@ export async function request(
     body: isForm ? new URLSearchParams(body).toString() : body,
     headers: {
       ...(isForm ? { "content-type": "application/x-www-form-urlencoded; charset=utf-8" } : {}),
-      authorization: `AWS4-HMAC-SHA256 Credential=${ACCESS_KEY_ID}/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+      authorization: `AWS4-HMAC-SHA256 Credential=${ACCESS_KEY_ID}/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
     },
   });
   const text = await answer.text();

@@ -1,4 +1,5 @@
 import { request } from "./ask";
+import { REGION } from "./moto";
 import { elements, parseXml, textAt } from "./xml";
 
 /** What is there before a burst is written: a network, and a zone. */
@@ -11,9 +12,12 @@ export interface Ground {
 }
 
 /** The default network of the account, and a new zone in it. */
-export async function makeGround(endpoint: string, zoneName = "example.com"): Promise<Ground> {
+export async function makeGround(
+  endpoint: string,
+  { zoneName = "example.com", region = REGION }: { zoneName?: string; region?: string } = {},
+): Promise<Ground> {
   const ec2 = async (action: string) =>
-    parseXml(await request(endpoint, "ec2", { Action: action, Version: "2016-11-15" }));
+    parseXml(await request(endpoint, "ec2", { Action: action, Version: "2016-11-15" }, "/", region));
   const vpcId = textAt(await ec2("DescribeVpcs"), "vpcSet", "vpcId");
   const subnetIds = elements(await ec2("DescribeSubnets"), "subnetId").map(({ text }) => text);
   const made = await request(

@@ -159,6 +159,30 @@ describe("single resources", () => {
     expect(report.changes).toBe(false);
   });
 
+  test("a configuration in JSON, as constructs make it, tells a reference beside the text that has it", () => {
+    const specification = {
+      launch_template: [{ launch_template_specification: [{}], override: [{ instance_type: "m6i.large" }] }],
+    };
+    const path = "mixed_instances_policy.launch_template.launch_template_specification.launch_template_id";
+    const template = made("aws_launch_template.pool[0]", { ...TEMPLATE, id: null });
+    const pool = made(
+      `${GROUP}[0]`,
+      { min_size: 3, max_size: 3, desired_capacity: 3, mixed_instances_policy: [specification] },
+      { references: { [path]: ["aws_launch_template.pool"] } },
+    );
+    const plan = JSON.stringify({
+      ...planOf([template, pool]),
+      variables: { where: { value: "eu-central-1" } },
+    })
+      .replace('{"constant_value":"eu-central-1"}', '{"references":["var.where"]}')
+      .replace(/"references":\["([\w.]+)"\]/g, (all, name) => `"constant_value":"\${${name}}",${all}`);
+    expect(plan).toContain('"constant_value":"${var.where}"');
+    expect(plan).toContain('"constant_value":"${aws_launch_template.pool}"');
+    const report = costOf(parsePlan(plan), ROUND_BOOK);
+    expect(report.unknowns).toEqual([]);
+    expect(after(report)).toEqual({ "instance m6i.large": 3, "volume gp3": 30 });
+  });
+
   test("use is counted as assumed, and told with its price where nothing is assumed", () => {
     const lb = made("aws_lb.one", { internal: false, subnets: ["a"], load_balancer_type: "application" });
     const told = roundCost([lb]);
